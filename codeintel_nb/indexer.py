@@ -27,10 +27,11 @@ from .index.update.stops import (
     is_rebuild_due,
     note_rebuild,
     read_stop,
-    write_stop,
+    stopped_run,
 )
 from .index.update.write_lock import one_writer
 from .index.watch.tree import Freshness
+from .renewal import Renewal
 from .repositories import Repositories
 from .settings import Settings
 from .sources import repository as sources
@@ -63,9 +64,13 @@ class Indexer:
         self._shards, self._freshness = shards, freshness
         self._look_here = look_here  # see build() in index/update/build.py
         self._follow = follow
-        # left_out_changes of Freshness, before the last run over a whole folder
-        self._counted: dict[Path, int] = {}
+        self._counted: dict[Path, int] = {}  # left_out_changes, before the last whole run
         self._compactor = Compactor(settings, shards, follow, lambda: self._processes)
+        # a server's watcher does the same
+        self._renewal = Renewal(store, self._renew) if follow and look_here else None
+
+    def _renew(self, name: str, cancel: threading.Event) -> None:
+        self.index(self.repository(name), cancel=cancel, requested=False)
 
     @cached_property
     def _processes(self) -> IndexProcesses:
@@ -188,7 +193,6 @@ class Indexer:
         only: Sequence[str] | None = None,
         requested: bool = True,
     ) -> IndexReport:
-        from .index.update.build import InterruptedAtEnd, build
         from .outlay import check_allowed
 
         check_allowed(self._settings, repository)
@@ -208,6 +212,27 @@ class Indexer:
         clear_stop(folder)
         if rebuild:
             note_rebuild(folder)
+        report = self._run(repository, progress, cancel, rebuild, only)
+        stored = self._store.stored(repository)
+        if rebuild:  # an update of some paths leaves it due
+            clear_rebuild(folder)
+            self._store.drop_old(stored)
+        if only is None and left_out is not None:
+            self._counted[stored.folder] = left_out
+        snapshot = self._repositories.snapshot(stored)
+        self._compactor.compact(stored, snapshot, progress, cancel)
+        return report
+
+    def _run(
+        self,
+        repository: Repository,
+        progress: Callable[[Progress], None] | None,
+        cancel: threading.Event | None,
+        rebuild: bool,
+        only: Sequence[str] | None,
+    ) -> IndexReport:
+        from .index.update.build import InterruptedAtEnd, build
+
         last: Progress | None = None
 
         def note(event: Progress) -> None:
@@ -216,51 +241,21 @@ class Indexer:
             if progress is not None:
                 progress(msgspec.structs.replace(event, repository=repository.name))
 
+        place, look_here = (self._settings, repository), self._look_here and only is None
         try:
-            report = build(
-                self._settings,
-                repository,
-                note,
-                cancel,
-                rebuild,
-                self._look_here and only is None,
-                only,
-                self._processes,
-            )
+            return build(*place, note, cancel, rebuild, look_here, only, self._processes)
         except InterruptedAtEnd:
             if rebuild:
-                clear_rebuild(folder)
+                clear_rebuild(self._store.folder_of(repository.name))
             raise
         except (KeyboardInterrupt, IndexingCancelled):
             raise self._stopped(repository, cancel, last) from None
-        if rebuild:  # an update of some paths leaves it due
-            clear_rebuild(folder)
-        stored = self._store.stored(repository)
-        if only is None and left_out is not None:
-            self._counted[stored.folder] = left_out
-        snapshot = self._repositories.snapshot(stored)
-        self._compactor.compact(stored, snapshot, progress, cancel)
-        return report
 
     def _stopped(
         self, repository: Repository, cancel: threading.Event | None, last: Progress | None
     ) -> IndexingCancelled:
-        """Record a stopped run; return the error to raise."""
         folder = self._store.folder_of(repository.name)
-        if not (folder / "repository.json").exists():  # never indexed, or removed since
-            return IndexingCancelled(
-                f"Indexing {repository.name!r} was cancelled; it has no index."
-            )
-        if not getattr(cancel, "by_person", True):
-            return IndexingCancelled(
-                f"Indexing {repository.name!r} was cancelled. "
-                f"To resume, run: codeintel refresh {repository.name}"
-            )
-        stop = (read_stop(folder) if last is None else None) or write_stop(folder, last)
-        return IndexingCancelled(
-            f"Indexing {repository.name!r} was stopped {stop.describe()}. "
-            f"{self._kept(repository)}. To resume, run: codeintel refresh {repository.name}"
-        )
+        return stopped_run(folder, repository.name, cancel, last, lambda: self._kept(repository))
 
     def _kept(self, repository: Repository) -> str:
         """Describe the index left by a stopped run."""
@@ -291,11 +286,8 @@ class Indexer:
             return None
         snapshot = self._repositories.snapshot(stored)
         try:
-            paths = self._freshness.changed_paths(
-                stored,
-                snapshot,
-                [(ref, self._shards.open(stored.key(ref.id))) for ref in snapshot.shards],
-            )
+            shards = [(ref, self._shards.open(stored.key(ref.id))) for ref in snapshot.shards]
+            paths = self._freshness.changed_paths(stored, snapshot, shards)
         except FileNotFoundError:  # a shard was replaced meanwhile
             return None
         is_counted = self._counted.get(stored.folder) == self._freshness.left_out_changes(stored)
@@ -370,6 +362,7 @@ class Indexer:
             except OSError:  # Windows cannot rename a folder with an open lock
                 removed = stored.folder
         shutil.rmtree(removed, ignore_errors=True)
+        self._store.drop_old(stored)
         self._store.sweep_removed()
         return stored.repository.name
 
@@ -399,6 +392,8 @@ class Indexer:
 
     def close(self) -> None:
         """Stop background work."""
+        if self._renewal is not None:
+            self._renewal.close()
         self._compactor.close()
         if "_processes" in vars(self):
             self._processes.close()

@@ -265,7 +265,7 @@ def test_home_is_private_to_its_user(tmp_path, tree, monkeypatch):
     workspace.index(tree, name="shop")
     NamedScopes(workspace.settings.home).save("mine", Scope(languages=("python",)))
     workspace.points()
-    for folder in ("", "v1/scopes", "v7/map"):
+    for folder in ("", "v1/scopes", "v8/map"):
         assert stat.S_IMODE((workspace.settings.home / folder).stat().st_mode) == 0o700
     workspace.close()
 
@@ -288,7 +288,7 @@ def test_removing_needs_no_disk_space(shop):
     )
     assert done.returncode == 0, done.stderr
     assert shop.repositories() == []
-    assert list((shop.settings.home / "v7" / "repositories").iterdir()) == []
+    assert list((shop.settings.home / "v8" / "repositories").iterdir()) == []
 
 
 def test_remove_clears_the_leftovers_of_a_crash(shop, tree):

@@ -22,7 +22,7 @@ FLOORS = [
     ["index"],
     ["search"],
     ["engines"],
-    ["offers", "compactor", "outlay", "statuses"],
+    ["offers", "compactor", "outlay", "renewal", "statuses"],
     ["repositories"],
     ["current_files"],
     ["searches"],

@@ -292,7 +292,7 @@ def test_index_answers_after_its_folder_is_deleted(shop, tree):
 def test_a_corrupt_shard(shop, part, make_workspace):
     (shard,) = [
         path
-        for path in (shop.settings.home / "v7/repositories").glob("*/shards/*")
+        for path in (shop.settings.home / "v8/repositories").glob("*/shards/*")
         if path.is_dir()
     ]
     data = bytearray((shard / part).read_bytes())
@@ -313,7 +313,7 @@ def test_a_corrupt_shard(shop, part, make_workspace):
 
 
 def test_shard_of_another_format_is_rejected(shop, make_workspace):
-    (manifest,) = (shop.settings.home / "v7/repositories").glob("*/shards/*/manifest.json")
+    (manifest,) = (shop.settings.home / "v8/repositories").glob("*/shards/*/manifest.json")
     manifest.write_text(manifest.read_text().replace('"format": 7', '"format": 9'))
     with pytest.raises(
         ShardError,
@@ -344,7 +344,7 @@ def test_damaged_repository_does_not_affect_others(shop, tmp_path, make_workspac
         )
     folder = next(
         path.parent
-        for path in (shop.settings.home / "v7/repositories").glob("*/repository.json")
+        for path in (shop.settings.home / "v8/repositories").glob("*/repository.json")
         if '"left"' in path.read_text()
     )
     (damaged,) = list(folder.rglob(part))
@@ -393,7 +393,7 @@ def test_repositories_by_glob(shop, tmp_path):
 
 
 def test_a_damaged_snapshot(shop, make_workspace):
-    (snapshot,) = (shop.settings.home / "v7/repositories").glob("*/snapshot.json")
+    (snapshot,) = (shop.settings.home / "v8/repositories").glob("*/snapshot.json")
     snapshot.write_text("{")
     with pytest.raises(ShardError) as error:
         make_workspace(shop.settings.home).search_text("x")
@@ -444,7 +444,7 @@ def test_two_format_versions_share_a_home(shop, tree):
         },
     )
     held = {path: path.read_bytes() for path in other.rglob("*") if path.is_file()}
-    (manifest,) = (home / "v7/repositories").glob("*/shards/*/manifest.json")
+    (manifest,) = (home / "v8/repositories").glob("*/shards/*/manifest.json")
     said = msgspec.json.decode(manifest.read_bytes())
     said["parts"]["graph.bin"] = {"size": 5, "crc32": 0}
     said["later"] = "what this version does not know"
@@ -493,7 +493,7 @@ def test_a_full_disk(shop, tree, most_bytes):
     assert "full" in done.stdout or "failed" in done.stdout
     assert shop.search_text("cart").hits == before
     assert shop.index(tree, name="shop").files == 49
-    (stored,) = (shop.settings.home / "v7/repositories").iterdir()
+    (stored,) = (shop.settings.home / "v8/repositories").iterdir()
     live = {ref.id for ref in read_snapshot(stored).shards} | set(read_snapshot(stored).retired)
     assert {path.name for path in (stored / "shards").iterdir()} == live, (
         "the leftovers of the failed write are deleted"
@@ -589,7 +589,7 @@ def test_child_exits_with_its_parent(shop, tree):
 
 
 def test_index_folders_are_private(shop):
-    (stored,) = (shop.settings.home / "v7/repositories").iterdir()
+    (stored,) = (shop.settings.home / "v8/repositories").iterdir()
     assert stored.stat().st_mode & 0o777 == 0o700
     assert "shop" not in stored.name
 

@@ -15,8 +15,9 @@ import msgspec
 from ..errors import ShardError
 from ..files import make_private, replace, storage_errors
 from ..sources.repository import Repository
+from .adoption import adopt
 from .locking import acquire_lock
-from .shard.manifest import FORMAT
+from .shard.manifest import FORMAT, OLD_FORMAT
 from .shard.mapping import FILES_EXHAUSTED
 
 RENAMED = "renamed.json"
@@ -81,13 +82,38 @@ def _shard_key(folder: Path, shard_id: str) -> str:
 class Store:
     """Folder of every repository's index: ``$CODEINTEL_HOME/v{FORMAT}/repositories``.
 
-    Each format has its own folder.
+    Each format has its own folder. Indexes of the format before are adopted.
     """
 
     def __init__(self, home: Path) -> None:
         self.home = home
         self.damaged: dict[str, str] = {}  # folder with an unreadable description -> reason
         self.root = home / f"v{FORMAT}" / "repositories"
+        self._old = home / f"v{OLD_FORMAT}" / "repositories"
+        try:
+            if self._old.is_dir():
+                adopt(self._old, self.root, FORMAT)
+        except OSError:
+            if not self.root.exists():  # a home that is only read
+                self.root = self._old
+
+    def adopted(self) -> list[str]:
+        """Return the repositories with an index of the format before."""
+        if self.root == self._old or not self._old.is_dir():
+            return []
+        return [one.repository.name for one in self.repositories() if self._old_of(one).exists()]
+
+    def drop_old(self, stored: StoredRepository) -> None:
+        """Delete a repository's index of the format before, if there is one."""
+        old = self._old_of(stored)
+        if self.root != self._old and old.exists():
+            (old / "repository.json").unlink(missing_ok=True)
+            shutil.rmtree(old, ignore_errors=True)
+            if not any(self._old.iterdir()):
+                shutil.rmtree(self._old.parent, ignore_errors=True)
+
+    def _old_of(self, stored: StoredRepository) -> Path:
+        return self._old / stored.folder.name
 
     def repositories(self) -> list[StoredRepository]:
         """Return every repository with a readable description, by name."""
@@ -192,7 +218,7 @@ def read_snapshot(folder: Path) -> Snapshot:
             f"The snapshot {folder / 'snapshot.json'} is damaged: {error}. "
             "To rebuild the index, run: codeintel index PATH --rebuild"
         ) from error
-    if snapshot.format != FORMAT:
+    if snapshot.format not in (FORMAT, OLD_FORMAT):
         raise ShardError(
             f"The index in {folder.name} has format {snapshot.format}, but this version reads "
             f"format {FORMAT}. To rebuild it, run: codeintel index PATH --rebuild"

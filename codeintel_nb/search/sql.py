@@ -1,4 +1,4 @@
-"""SQL over the scope's Parquet rows, without any other access."""
+"""SQL over the files, chunks and symbols in scope, without any other access."""
 
 from __future__ import annotations
 
@@ -12,27 +12,20 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from ..errors import SearchError, ShardError
-from ..index.shard.catalog import read_table
+from ..errors import SearchError
 from ..index.shard.shard import KINDS, Shard
 from ..sources.chunk import decoded
 from .hit import Hit
 from .lazy_hits import columns_of
 from .mask import ScopeMask
 from .query import Bounds
+from .shard_tables import TABLES
+from .sql_columns import columns_read
 from .table import ANSWER, MAX_ROWS, MEMORY_LIMIT, OWN_SCHEMA, SCHEMA, Table
 
 EMPTY = "The SQL statement is empty. Try: select language, count(*) from files group by all"
+COUNTED = ("lines", "start_line")  # columns loaded in any case, to count the rows
 WATCHED_S = 0.05  # between checks of a query's bounds
-# of the shards' Parquet, for the columns that are not there by their own name
-_STORED = {
-    "language": "coalesce(own_language, language)",  # of a cell, or its file's
-    "modified": "make_timestamp(mtime_ns // 1000)",
-    "cell": "nullif(cell, -1)",
-}
-_IN_PARQUET = ("files", "chunks", "symbols")
-
-
 # DuckDB functions that read files, run text as SQL, or reveal settings, folders and secrets
 _TELLING = re.compile(
     r"(?:duckdb|pragma|read|parquet|sniff|sqlite|postgres|mysql|iceberg|delta|json_execute|enable"
@@ -70,11 +63,13 @@ def run_sql(
     connection = duckdb.connect(
         config={"threads": "1", "temp_directory": "", "memory_limit": f"{memory_bytes}B"}
     )
-    _load_all(connection, statement, shards, hits)
+    with _search_errors(bounds):
+        query, tree = _checked(connection, statement)
+    _load_all(connection, statement, columns_read(tree), shards, hits)
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
     loaded_at = time.perf_counter()
-    truncated = _answer(connection, statement, bounds, most_rows)
+    truncated = _answer(connection, query, bounds, most_rows)
     timings = {
         "load": (loaded_at - began) * 1000,
         "query": (time.perf_counter() - loaded_at) * 1000,
@@ -82,15 +77,20 @@ def run_sql(
     return Table.of_connection(connection, truncated, timings)
 
 
-def _load_all(connection: Any, statement: str, shards: list[InScope], hits: Sequence[Hit]) -> None:
-    """Load the tables mentioned by a statement.
+def _load_all(
+    connection: Any,
+    statement: str,
+    read: frozenset[str] | None,
+    shards: list[InScope],
+    hits: Sequence[Hit],
+) -> None:
+    """Load the tables mentioned by a statement, at least with the columns ``read``.
 
     Raises
     ------
     FileNotFoundError : a shard was replaced meanwhile; the caller retries.
     ShardError : a table is damaged.
     """
-    import duckdb
 
     for name, columns in SCHEMA.items():
         typed = ", ".join(f"{column} {kind}" for column, kind in columns.items())
@@ -106,34 +106,30 @@ def _load_all(connection: Any, statement: str, shards: list[InScope], hits: Sequ
             "insert into repositories values (?, ?, ?)",
             [repo, sum(m.files_in_scope for m in parts), sum(m.chunks_in_scope for m in parts)],
         )
-    try:
-        for name in _IN_PARQUET:
-            if _mentions(statement, name):
-                _load(connection, name, shards)
-    except duckdb.Error as error:
-        for part in shards:
-            if not all((part.shard.folder / f"{name}.parquet").exists() for name in _IN_PARQUET):
-                raise FileNotFoundError(part.shard.folder) from error
-        raise ShardError(
-            f"The tables of {shards[0].repo!r} cannot be read: {str(error).splitlines()[0]} "
-            "Run: codeintel doctor"
-        ) from error
+    for name in TABLES:
+        if _mentions(statement, name):
+            _load(connection, name, read, shards)
 
 
-def _answer(connection: Any, statement: str, bounds: Bounds, most_rows: int) -> bool:
+def _answer(connection: Any, query: str, bounds: Bounds, most_rows: int) -> bool:
     """Create the answer's table; return whether it is truncated."""
+    with _search_errors(bounds), _interrupted(connection, bounds):
+        connection.execute(
+            f"create table {ANSWER} as select * from ({query}\n) limit {most_rows + 1}"
+        )
+        rows = connection.execute(f"select count(*) from {ANSWER}").fetchone()[0]
+        if rows > most_rows:
+            connection.execute(f"delete from {ANSWER} where rowid >= {most_rows}")
+        return bool(rows > most_rows)
+
+
+@contextmanager
+def _search_errors(bounds: Bounds) -> Iterator[None]:
+    """Convert errors of DuckDB to SearchErrors."""
     import duckdb
 
     try:
-        with _interrupted(connection, bounds):
-            query = _checked(connection, statement)
-            connection.execute(
-                f"create table {ANSWER} as select * from ({query}\n) limit {most_rows + 1}"
-            )
-            rows = connection.execute(f"select count(*) from {ANSWER}").fetchone()[0]
-            if rows > most_rows:
-                connection.execute(f"delete from {ANSWER} where rowid >= {most_rows}")
-            return bool(rows > most_rows)
+        yield
     except duckdb.InterruptException:
         if bounds.cancel is not None and bounds.cancel.is_set():
             raise SearchError("The SQL query was cancelled.") from None
@@ -147,8 +143,8 @@ def _answer(connection: Any, statement: str, bounds: Bounds, most_rows: int) -> 
         ) from None
 
 
-def _checked(connection: Any, statement: str) -> str:
-    """Return the bare statement; SearchError unless one permitted query.
+def _checked(connection: Any, statement: str) -> tuple[str, Any]:
+    """Return the bare statement and its tree; SearchError unless one permitted query.
 
     A permitted query calls no function that reveals the machine.
     """
@@ -180,7 +176,7 @@ def _checked(connection: Any, statement: str) -> str:
                 f"The SQL query cannot use {name}: "
                 "queries can read the code in scope, not the machine."
             )
-    return query
+    return query, tree
 
 
 def _bare(statement: str) -> str:
@@ -303,40 +299,21 @@ def _interrupted(connection: Any, bounds: Bounds) -> Iterator[None]:
         watcher.join()
 
 
-def _load(connection: Any, name: str, shards: list[InScope]) -> None:
+def _load(connection: Any, name: str, read: frozenset[str] | None, shards: list[InScope]) -> None:
     """Fill one table with the rows in scope of every shard."""
-    for part in shards:
-        ids = {
-            "id": np.arange(part.shard.manifest.files)
-            if part.mask.files is None
-            else np.flatnonzero(part.mask.files)
+    for repo, shard, mask in shards:
+        columns = {
+            column: values()
+            for column, values in TABLES[name](shard, mask).items()
+            if read is None or column in read or column in COUNTED
         }
-        connection.register("in_scope", ids)
-        folder = part.shard.folder
-        source = f"{read_table(folder / 'files.parquet')} f"
-        where = "f.file_id in (select id from in_scope)"
-        if name != "files":
-            source += (
-                f" join {read_table(folder / (name + '.parquet'), numbered=name == 'symbols')}"
-                " t using (file_id)"
-            )
-        if name == "chunks" and part.mask.chunks is not None:
-            connection.register("chunks_in_scope", {"id": np.flatnonzero(part.mask.chunks)})
-            where = "chunk_id in (select id from chunks_in_scope)"
-        if name == "symbols" and part.mask.of_languages is not None:
-            connection.register(
-                "symbols_in_scope",
-                {"id": np.flatnonzero(part.mask.of_languages[part.shard.symbol_chunk])},
-            )
-            where += " and t.file_row_number in (select id from symbols_in_scope)"
-        columns = ", ".join(
-            column if name == "files" and column == "language" else _STORED.get(column, column)
-            for column in SCHEMA[name]
+        connection.register("given", columns)
+        values = ", ".join(
+            "make_timestamp(modified // 1000)" if column == "modified" else column
+            for column in columns
         )
-        rows = f"select {columns} from (select $repo as repo, * from {source} where {where})"
-        connection.execute(f"insert into {name} {rows}", {"repo": part.repo})
-        connection.unregister("in_scope")
-        if name == "symbols" and part.mask.of_languages is not None:
-            connection.unregister("symbols_in_scope")
-        if name == "chunks" and part.mask.chunks is not None:
-            connection.unregister("chunks_in_scope")
+        connection.execute(
+            f"insert into {name} (repo, {', '.join(columns)}) select $repo, {values} from given",
+            {"repo": repo},
+        )
+        connection.unregister("given")

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from fnmatch import translate
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import ShardError
 from ..index.shard.arrays import Mask
-from ..index.shard.catalog import read_table
 from ..index.shard.shard import KINDS, Shard
+from ..index.shard.symbol_texts import SymbolTexts
 from .cells import cell_line
 from .hit import Hit
 from .lazy_hits import columns_of
@@ -125,61 +122,6 @@ def _candidates(shard: Shard, needle: str, mask: Mask) -> list[int]:
     return numbers[mask[numbers]].tolist()  # type: ignore[no-any-return]
 
 
-@cache
-def _reader(process: int) -> Any:
-    """Return the process's database for reading catalogs.
-
-    Opening one takes longer than reading a few rows. A forked child opens its own: the parent's
-    worker threads do not exist there.
-    """
-    import duckdb
-
-    return duckdb.connect(config={"threads": "1", "temp_directory": ""})
-
-
-def _details_from_parquet(shard: Shard, numbers: Sequence[int]) -> list[tuple[str, str]]:
-    """Return signatures and documentation from the tables for SQL.
-
-    Raises
-    ------
-    FileNotFoundError : the shard was deleted.
-    """
-    import duckdb
-
-    files = sorted({int(shard.symbol_file[number]) for number in numbers})
-    source = read_table(shard.folder / "symbols.parquet")
-    try:
-        with _reader(os.getpid()).cursor() as connection:
-            rows: list[Any] = connection.execute(
-                "select file_id, start_line, name, container, signature, doc "
-                f"from {source} where file_id >= {files[0]} and file_id <= {files[-1]} "
-                f"and file_id in ({', '.join(map(str, files))})"
-            ).fetchall()
-    except duckdb.Error as error:
-        if not (shard.folder / "symbols.parquet").exists():
-            # replaced meanwhile: the caller retries
-            raise FileNotFoundError(shard.folder) from error
-        raise ShardError(
-            f"The definitions of shard {shard.id} cannot be read: {str(error).splitlines()[0]} "
-            "Run: codeintel doctor"
-        ) from error
-    details = {
-        (file, line, f"{container}.{name}".strip(".")): (signature, doc)
-        for file, line, name, container, signature, doc in rows
-    }
-    return [
-        details.get(
-            (
-                int(shard.symbol_file[number]),
-                int(shard.symbol_line[number]),
-                shard.symbol_label(number),
-            ),
-            ("", ""),
-        )
-        for number in numbers
-    ]
-
-
 def symbol_hits(
     shard: Shard, repo: str, matches: Sequence[FoundSymbol], with_details: bool = True
 ) -> list[Hit]:
@@ -192,13 +134,11 @@ def symbol_hits(
     if not matches:
         return []
     numbers = [one.number for one in matches]
-    details = [("", "")] * len(numbers)
-    if with_details:
-        details = (
-            shard.details.of(numbers) if shard.details else _details_from_parquet(shard, numbers)
-        )
+    texts = SymbolTexts(shard, numbers)
+    nothing = [""] * len(numbers)
+    signatures, docs = (texts.signatures, texts.docs) if with_details else (nothing, nothing)
     hits = []
-    for one, (signature, doc) in zip(matches, details, strict=True):
+    for one, signature, doc in zip(matches, signatures, docs, strict=True):
         file = int(shard.symbol_file[one.number])
         start_line = int(shard.symbol_line[one.number])
         chunk = shard.chunk_at(file, start_line)

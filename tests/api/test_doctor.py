@@ -18,7 +18,7 @@ def test_healthy_index_has_no_problems(shop):
 
 @pytest.mark.parametrize("part", ["content.bin", "lexicon.bin", "vectors.faiss", "files.parquet"])
 def test_flipped_bit_is_reported_with_the_repair_command(shop, tree, part):
-    (path,) = (shop.settings.home / "v7/repositories").glob(f"*/shards/*/{part}")
+    (path,) = (shop.settings.home / "v8/repositories").glob(f"*/shards/*/{part}")
     data = bytearray(path.read_bytes())
     data[len(data) // 3] ^= 1
     path.write_bytes(data)
@@ -30,14 +30,14 @@ def test_flipped_bit_is_reported_with_the_repair_command(shop, tree, part):
 
 
 def test_missing_part_is_reported(shop):
-    (path,) = (shop.settings.home / "v7/repositories").glob("*/shards/*/lexicon.bin")
+    (path,) = (shop.settings.home / "v8/repositories").glob("*/shards/*/lexicon.bin")
     path.unlink()
     (finding,) = [f for f in examine(shop.settings) if f.level == "error"]
     assert "lexicon.bin is missing" in finding.said
 
 
 def test_orphans_are_removed_unless_repair_is_off(shop):
-    (shards,) = (shop.settings.home / "v7/repositories").glob("*/shards")
+    (shards,) = (shop.settings.home / "v8/repositories").glob("*/shards")
     (shards / ".building-abc").mkdir()
     half = shards.parent.parent / "0000000000000000"
     half.mkdir()

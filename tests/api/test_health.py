@@ -34,7 +34,7 @@ def test_reasons_for_a_degraded_service(shop):
     assert "shop: its indexing run has made no progress" in stuck
     over.set()
     jobs.close()
-    next((shop.settings.home / "v7/repositories").glob("*/shards/*/columns.bin")).unlink()
+    next((shop.settings.home / "v8/repositories").glob("*/shards/*/columns.bin")).unlink()
     damaged = health(shop, 1, jobs)
     assert damaged.status == "degraded"
     assert "codeintel doctor" in damaged.reasons[0]

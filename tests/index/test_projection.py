@@ -29,7 +29,7 @@ def mapped(tmp_path_factory):
 
 
 def folder_of(workspace):
-    return workspace.settings.home / "v7" / "map"
+    return workspace.settings.home / "v8" / "map"
 
 
 def places(points):

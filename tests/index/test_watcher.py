@@ -317,7 +317,7 @@ def test_index_inside_its_own_folder_triggers_no_update(
     assert workspace.status()[0].skipped["index of codeintel"] == 1
 
 
-@pytest.mark.parametrize("inside", ["", "v7", "v7/repositories"])
+@pytest.mark.parametrize("inside", ["", "v8", "v8/repositories"])
 def test_the_index_itself_is_not_indexed(shop, inside):
     with pytest.raises(SourceError, match="codeintel's own index"):
         shop.index(shop.settings.home / inside)

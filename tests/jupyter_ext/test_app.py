@@ -64,7 +64,7 @@ def test_settings_reach_the_service(make_server, tmp_path):
         "--CodeIntelApp.registry_size=3",
     )
     made.index(elsewhere, "elsewhere")
-    assert list(home.glob("v7/repositories/*/snapshot.json"))
+    assert list(home.glob("v8/repositories/*/snapshot.json"))
     for i in range(6):
         assert made.ask("PUT", f"sessions/s{i}/scope", {"languages": ["python"]}).status == 200
     assert [state["session_id"] for state in made.ask("GET", "sessions").json["sessions"]] == [

@@ -392,7 +392,7 @@ def test_health_names_a_damaged_shard(make_server):
         "registry": "this process's memory",
         "url": "",
     }
-    (manifest,) = ill.home.glob("v7/repositories/*/shards/*/manifest.json")
+    (manifest,) = ill.home.glob("v8/repositories/*/shards/*/manifest.json")
     manifest.write_text("{")
     said = ill.ask("GET", "health").json
     assert said["status"] == "degraded"

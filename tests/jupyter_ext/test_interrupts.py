@@ -122,7 +122,7 @@ def test_ctrl_c_at_a_hundred_random_moments(make_server, open_notebook, tmp_path
     assert "after_all" in notebook.run("%textsearch --repo work after_all")
     assert "work: " in notebook.run("%codeindex refresh work")
     home = server.home if mode == "server" else server.folder / "own home"
-    assert [*home.glob("v7/repositories/*/shards/.building-*")] == [], (
+    assert [*home.glob("v8/repositories/*/shards/.building-*")] == [], (
         "an interrupted run leaves nothing behind"
     )
     server.until(lambda: not index_children(server))

@@ -387,7 +387,7 @@ def test_upgraded_package_stays_in_scope(places, make_workspace, is_set):
     client.ask(RemoveRequest(name="shelf"))
     assert client.get_scope().scope.repos == ("mine",)
     assert repos(client.ask(TextQuery(pattern="needle")).results) == {"mine"}
-    (later.workspace.settings.home / "v7" / "renamed.json").write_bytes(b"\xff{")
+    (later.workspace.settings.home / "v8" / "renamed.json").write_bytes(b"\xff{")
     assert repos(later.ask(TextQuery(pattern="needle", repos=("mine",))).results) == {"mine"}, (
         "a damaged renamed.json is ignored"
     )

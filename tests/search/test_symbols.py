@@ -172,15 +172,6 @@ def details(make_workspace, tmp_path):
     return workspace, path
 
 
-def test_shard_without_details_is_read_from_parquet(details):
-    workspace, path = details
-    expected = [*workspace.symbols("merge")]
-    assert expected[0].doc == "Join."
-    path.unlink()
-    workspace._shards.keep_only(set())
-    assert [*workspace.symbols("merge")] == expected
-
-
 def test_damaged_details_are_reported(details):
     workspace, path = details
     data = bytearray(path.read_bytes())

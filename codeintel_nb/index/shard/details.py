@@ -19,9 +19,9 @@ LEVEL = 9  # of zlib: a build spends a hundredth of its time here
 _decoder = msgspec.msgpack.Decoder(list[str])
 
 
-def write_details(path: Path, signatures: Sequence[str], docs: Sequence[str]) -> None:
+def write_details(path: Path, details: Sequence[tuple[str, str]]) -> None:
     """Write the signature and the documentation of each definition."""
-    texts = [text for pair in zip(signatures, docs, strict=True) for text in pair]
+    texts = [text for pair in details for text in pair]
     blocks = [
         zlib.compress(msgspec.msgpack.encode(texts[begin : begin + 2 * BLOCK]), LEVEL)
         for begin in range(0, len(texts), 2 * BLOCK)
@@ -44,11 +44,17 @@ class Details:
         ------
         ShardError : the file is damaged.
         """
-        blocks = {block: self._read(block) for block in {number // BLOCK for number in numbers}}
-        return [
-            (blocks[block][2 * at], blocks[block][2 * at + 1])
-            for block, at in (divmod(number, BLOCK) for number in numbers)
-        ]
+        return list(zip(*self.columns(numbers), strict=True))
+
+    def columns(self, numbers: Sequence[int]) -> tuple[list[str], list[str]]:
+        """Return signatures and documentation as columns; raises like ``of``."""
+        texts = list[str]()
+        places = dict[int, int]()  # of a block's first definition among the texts
+        for block in dict.fromkeys(number // BLOCK for number in numbers):
+            places[block] = len(texts)
+            texts += self._read(block)
+        at = [places[number // BLOCK] + 2 * (number % BLOCK) for number in numbers]
+        return [texts[i] for i in at], [texts[i + 1] for i in at]
 
     def _read(self, block: int) -> list[str]:
         packed = self._blocks[int(self._ends[block]) : int(self._ends[block + 1])]

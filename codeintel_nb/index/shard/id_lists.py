@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .arrays import Array
+from .lengths import length_arrays, lengths_in, starts_of
 
 IDS, BITS, ELIAS_FANO = range(3)  # the last plus the number of lower bits
 _AT_ONCE = 1 << 19  # ids packed together: as many as fit the processor's caches
@@ -39,18 +40,13 @@ def packed(ids: Array, starts: Array, universe: int) -> dict[str, Array]:
     """
     counts = np.diff(starts, append=len(ids)).astype(np.int64)
     lower = np.log2(np.maximum(1, universe / np.maximum(1, counts))).astype(np.int64)
-    bits = _PAD + counts + (universe >> lower) + 1 + counts * lower
-    sizes = np.stack(
-        [counts * _id_bytes(universe), np.full(len(counts), (universe + 7) // 8), (bits + 7) // 8]
-    )
-    best = np.argmin(sizes, axis=0)
-    taken = sizes[best, np.arange(len(counts))]
-    forms = np.where(best == ELIAS_FANO, ELIAS_FANO + lower, best).astype(np.uint8)
-    total = int(taken.sum())
-    offsets = np.concatenate([[0], np.cumsum(taken)]).astype(
-        np.uint32 if total < 1 << 32 else np.uint64
-    )
-    data = np.empty(total, np.uint8)
+    each = (np.full(len(counts), form) for form in (IDS, BITS))
+    forms = np.stack([*each, ELIAS_FANO + lower]).astype(np.uint8)
+    sizes = np.stack([_sizes(form, counts, universe) for form in forms])
+    best = np.argmin(sizes, axis=0), np.arange(len(counts))
+    forms, taken = forms[best], sizes[best]
+    offsets = starts_of(taken, np.int64)
+    data = np.empty(int(offsets[-1]), np.uint8)
     first, behind = 0, np.append(np.asarray(starts, np.int64)[1:], len(ids))
     while first < len(counts):
         last = max(
@@ -67,7 +63,17 @@ def packed(ids: Array, starts: Array, universe: int) -> dict[str, Array]:
             data[int(offsets[first]) : int(offsets[last])],
         )
         first = last
-    return {"forms": forms, "offsets": offsets, "data": data}
+    return {"forms": forms, **length_arrays("list_counts", counts), "data": data}
+
+
+def _sizes(forms: Array, counts: Ids, universe: int) -> Ids:
+    """Return the sizes of lists in bytes."""
+    sizes = counts * _id_bytes(universe)
+    sizes[forms == BITS] = (universe + 7) // 8
+    chosen = np.flatnonzero(forms >= ELIAS_FANO)
+    count, lower = counts[chosen], forms[chosen].astype(np.int64) - ELIAS_FANO
+    sizes[chosen] = (_PAD + count + (universe >> lower) + 1 + count * lower + 7) // 8
+    return sizes
 
 
 def _pack(ids: Array, counts: Ids, forms: Array, sizes: Ids, universe: int, out: Array) -> None:
@@ -114,7 +120,15 @@ class IdLists:
     """Reader of the lists made by ``packed``."""
 
     def __init__(self, arrays: dict[str, Array], universe: int) -> None:
-        forms, self._offsets, self._data = arrays["forms"], arrays["offsets"], arrays["data"]
+        forms, self._data = arrays["forms"], arrays["data"]
+        if "offsets" in arrays:  # in a shard of format 7
+            self._offsets = arrays["offsets"]
+        else:
+            # ids in each list
+            self.counts = lengths_in(arrays, "list_counts")
+            sizes = _sizes(forms, self.counts.astype(np.int64), universe)
+            wide = len(self._data) >= 1 << 32
+            self._offsets = starts_of(sizes, np.uint64 if wide else np.uint32)
         # for access to single items
         self._form, self._offset = memoryview(forms.data), memoryview(self._offsets.data)
         self._universe = universe

@@ -20,6 +20,7 @@ from ...embedding.embedder import gathered
 from ...embedding.words import WORD, hash_of, terms_of
 from .arrays import Array, open_arrays, write_arrays
 from .id_lists import IdLists, packed
+from .lengths import length_arrays, lengths_in, starts_of
 
 K1 = 1.5  # how soon further mentions of a term stop counting
 B = 0.75  # how much a long chunk is discounted
@@ -132,9 +133,8 @@ class LexiconBuilder:
             "ranks": ranks,
             "counts": _halved(steps[several]),
         }
-        write_arrays(
-            path, {"hashes": hashes[by_hash], "starts": starts, **lists, **tf, "lengths": lengths}
-        )
+        own = {"hashes": hashes[by_hash], **length_arrays("lengths", lengths)}
+        write_arrays(path, {**own, **lists, **tf})
 
 
 def _halved(steps: Array) -> Array:
@@ -159,14 +159,16 @@ class Lexicon:
 
     def __init__(self, path: Path) -> None:
         arrays = open_arrays(path)
-        self._hashes, self._starts = arrays["hashes"], arrays["starts"]
+        self._hashes = arrays["hashes"]
         self._several, self._ranks, self._counts = (
             arrays["several"],
             arrays["ranks"],
             arrays["counts"],
         )
-        self.lengths: npt.NDArray[np.uint32] = arrays["lengths"]
+        self.lengths: npt.NDArray[np.uint32] = lengths_in(arrays, "lengths")
         self._lists = IdLists(arrays, len(self.lengths))
+        # first posting of each term, and the end; stored in a shard of format 7
+        self._starts = arrays["starts"] if "starts" in arrays else starts_of(self._lists.counts)
         self._positions: dict[str, int] = {}  # of the terms of recent queries; -1 for none
         self.total_length = int(self.lengths.sum(dtype=np.int64))
 

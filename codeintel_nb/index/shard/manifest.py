@@ -9,7 +9,8 @@ import msgspec
 
 from ...errors import ShardError
 
-FORMAT = 7
+FORMAT = 8
+OLD_FORMAT = 7  # still read: it has the tables for SQL as Parquet, and some without details.bin
 MANIFEST = "manifest.json"
 PARTS = (
     "content.bin",
@@ -17,10 +18,10 @@ PARTS = (
     "postings.bin",
     "lexicon.bin",
     "vectors.faiss",
-    "files.parquet",
-    "chunks.parquet",
-    "symbols.parquet",
+    "details.bin",
 )
+TABLES = ("files.parquet", "chunks.parquet", "symbols.parquet")
+OLD_PARTS = (*PARTS[:-1], *TABLES)
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -43,6 +44,11 @@ class Manifest(msgspec.Struct, frozen=True):
     parts: dict[str, Part]
 
     @property
+    def required(self) -> tuple[str, ...]:
+        """Return the parts that every shard of this format has."""
+        return OLD_PARTS if self.format == OLD_FORMAT else PARTS
+
+    @property
     def space(self) -> str:
         """Return the id of the vectors' space; cosines compare within one space only."""
         return f"{self.embedder}-{self.dim}"
@@ -52,7 +58,7 @@ def read_manifest(folder: Path) -> Manifest:
     data = (folder / MANIFEST).read_bytes()
     try:
         document = msgspec.json.decode(data)
-        if isinstance(document, dict) and document.get("format") != FORMAT:
+        if isinstance(document, dict) and document.get("format") not in (FORMAT, OLD_FORMAT):
             raise ShardError(
                 f"Shard {folder.name} has format {document.get('format')}, but this version reads "
                 f"format {FORMAT}. To rebuild the index, run: codeintel index PATH --rebuild"
@@ -60,7 +66,7 @@ def read_manifest(folder: Path) -> Manifest:
         manifest = msgspec.convert(document, Manifest)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise damaged(folder, f"its manifest cannot be read: {error}") from error
-    missing = [name for name in PARTS if name not in manifest.parts]
+    missing = [name for name in manifest.required if name not in manifest.parts]
     if missing:
         raise damaged(folder, f"its manifest lacks {missing[0]}")
     return manifest
@@ -77,7 +83,7 @@ def check_parts(folder: Path, manifest: Manifest) -> None:
     for name, part in manifest.parts.items():
         path = folder / name
         if not path.exists():
-            if name in PARTS:
+            if name in manifest.required:
                 raise FileNotFoundError(path)
         elif path.stat().st_size != part.size:
             raise damaged(folder, f"{name} has {path.stat().st_size} bytes instead of {part.size}")

@@ -80,6 +80,10 @@ class PathTable:
                 folders[folder] = len(folders)
         return cls(list(folders), list(names.ids), file_folder, file_name)
 
+    @cached_property
+    def all_folders(self) -> frozenset[str]:
+        return frozenset(self.folders)
+
     def arrays(self) -> dict[str, Array]:
         """Return the arrays to store in a shard."""
         texts = {"table_folders": self.folders, "table_names": list(self.names.ids)}

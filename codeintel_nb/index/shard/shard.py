@@ -14,7 +14,9 @@ from ...embedding.words import hash_of
 from ...errors import ShardError
 from ...sources.chunk import decoded
 from ...sources.opening import FileState
-from .arrays import Array, Mask, open_arrays
+from .arrays import Array, Mask
+from .columns import PART as COLUMNS
+from .columns import open_columns
 from .details import PART as DETAILS
 from .details import Details
 from .id_lists import Ids
@@ -24,6 +26,7 @@ from .manifest import check_parts, crc32_of, damaged, read_manifest
 from .mapping import map_file
 from .paths import PathTable
 from .postings import Postings
+from .symbol_names import SymbolNames
 from .text_flags import ENDS_WITH_NEWLINE, IS_ILL_FORMED, long_chunks, mixed_blocks
 from .texts import Texts
 from .vectors import VectorIndex
@@ -60,13 +63,12 @@ class Shard:
         folder = self.folder
         self.manifest = read_manifest(folder)
         check_parts(folder, self.manifest)
-        if crc32_of(folder / "columns.bin") != self.manifest.parts["columns.bin"].crc32:
-            raise damaged(folder, "columns.bin fails its checksum")
-        columns = open_arrays(folder / "columns.bin")
+        if crc32_of(folder / COLUMNS) != self.manifest.parts[COLUMNS].crc32:
+            raise damaged(folder, f"{COLUMNS} fails its checksum")
         try:
-            self._read(columns)
+            self._read(open_columns(folder / COLUMNS))
         except KeyError as error:
-            raise damaged(folder, f"columns.bin lacks {error}") from error
+            raise damaged(folder, f"{COLUMNS} lacks {error}") from error
         self.content = map_file(folder / "content.bin")  # a buffer; its slices are bytes
 
     def _read(self, columns: dict[str, Array]) -> None:
@@ -103,6 +105,7 @@ class Shard:
         self._symbol_end_line = memoryview(self.symbol_end_line.data)
         # names qualified by their containers
         self.symbol_texts = Texts(columns["symbol_label_texts"], columns["symbol_label_ends"])
+        self.symbol_names = SymbolNames(columns)
         # number of a symbol, or of another text counted down from -1
         self._chunk_label = memoryview(columns["chunk_label"].data)
         self._labels = Texts(columns["label_texts"], columns["label_ends"])
@@ -141,13 +144,9 @@ class Shard:
 
     def below(self, folder: str) -> list[str]:
         """Return the paths of all files below a folder."""
-        if folder not in self._folders:
+        if folder not in self.path_table.all_folders:
             return []
         return [path for path in self.paths if path.startswith(f"{folder}/")]
-
-    @cached_property
-    def _folders(self) -> frozenset[str]:
-        return frozenset(self.path_table.folders)
 
     @cached_property
     def path_table(self) -> PathTable:
@@ -293,9 +292,8 @@ class Shard:
 
     @cached_property
     def details(self) -> Details | None:
-        """Return signatures and documentation; None for a shard that has them in Parquet only."""
-        path = self.folder / DETAILS
-        return Details(path) if DETAILS in self.manifest.parts and path.exists() else None
+        """Return signatures and documentation; None if they are in Parquet (format 7)."""
+        return Details(self.folder / DETAILS) if DETAILS in self.manifest.parts else None
 
     @cached_property
     def lexicon(self) -> Lexicon:

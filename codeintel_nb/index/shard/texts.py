@@ -11,6 +11,8 @@ from stringzilla import Str
 from .arrays import Array
 from .id_lists import Ids
 
+FEW = 200  # texts; fewer are joined one by one
+
 
 class Texts:
     """Short texts in one blob."""
@@ -24,12 +26,28 @@ class Texts:
             return [""] * len(positions)
         ends = np.where(positions < 0, 0, self._all_ends[np.maximum(positions, 0)])
         begins = np.where(positions < 1, 0, self._all_ends[np.maximum(positions - 1, 0)])
-        texts = [
-            self._blob[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)
-        ]
-        together = b"\0".join(texts).decode("utf-8").split("\0")
-        # a notebook's text may contain a NUL
-        return together if len(together) == len(texts) else [str(text, "utf-8") for text in texts]
+        if len(positions) > FEW:
+            joined = self._joined(begins, ends)
+        else:
+            pairs = zip(begins.tolist(), ends.tolist(), strict=True)
+            joined = b"\0".join([self._blob[begin:end] for begin, end in pairs])
+        texts = joined.decode("utf-8").split("\0")
+        if len(texts) != len(positions):  # a notebook's text may contain a NUL
+            pairs = zip(begins.tolist(), ends.tolist(), strict=True)
+            return [str(self._blob[begin:end], "utf-8") for begin, end in pairs]
+        return texts
+
+    def _joined(self, begins: Ids, ends: Ids) -> bytes:
+        """Return some parts of the blob with a NUL between them."""
+        begins = begins.astype(np.int64)
+        lengths = ends - begins
+        before = np.cumsum(lengths) - lengths
+        total = int(lengths.sum())
+        joined = np.zeros(total + len(lengths), np.uint8)
+        at = np.arange(total)
+        number = np.repeat(np.arange(len(lengths)), lengths)
+        joined[at + number] = np.frombuffer(self._blob, np.uint8)[at + (begins - before)[number]]
+        return joined[:-1].tobytes()
 
     @cached_property
     def folded(self) -> tuple[Str, Ids]:

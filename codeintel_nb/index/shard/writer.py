@@ -9,7 +9,7 @@ import zlib
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 import numpy as np
@@ -18,16 +18,17 @@ from ...files import storage_errors, sync, write_synced
 from ...sources.chunk import Document
 from ...sources.opening import FileState
 from ...sources.repository import WORKTREE
-from .arrays import Array, write_arrays
-from .catalog import write_tables
+from .arrays import Array
 from .coarse import write_coarse
+from .columns import PART as COLUMNS
+from .columns import write_columns
 from .contents import Contents, Piece
 from .details import PART as DETAILS
 from .details import write_details
 from .manifest import FORMAT, MANIFEST, PARTS, Manifest, Part, crc32_of
 from .paths import PathTable
 from .shard import KINDS
-from .text_flags import IS_GENERATED
+from .symbol_names import odd_name_arrays
 from .texts import text_arrays
 from .vectors import write_vectors
 
@@ -95,12 +96,11 @@ class ShardWriter:
             )
             contents.codes.clear()
             write_vectors(self.folder / "vectors.faiss", codes)
-            names = [*PARTS, DETAILS, *write_coarse(self.folder, codes)]
+            names = [*PARTS, *write_coarse(self.folder, codes)]
             del codes
             contents.lexicon.write(self.folder / "lexicon.bin")
             contents.postings.write(self.folder / "postings.bin")
             self._write_columns()
-            self._write_catalog()
             parts = {}
             for name in names:
                 path = self.folder / name
@@ -127,7 +127,9 @@ class ShardWriter:
 
     def _write_columns(self) -> None:
         columns = {**self._file_columns(), **self._chunk_columns(), **self._symbol_columns()}
-        write_arrays(self.folder / "columns.bin", columns)
+        write_columns(self.folder / COLUMNS, columns)
+        details = [(symbol[4], symbol[7]) for symbol in self.contents.symbols]
+        write_details(self.folder / DETAILS, details)
 
     def _file_columns(self) -> dict[str, Array]:
         (
@@ -185,7 +187,8 @@ class ShardWriter:
     def _symbol_columns(self) -> dict[str, Array]:
         definitions = self.contents.definition_rows()
         definitions = definitions[np.argsort(definitions[:, 0], kind="stable")]
-        labels = [f"{symbol[3]}.{symbol[1]}".strip(".") for symbol in self.contents.symbols]
+        names = [(symbol[3], symbol[1]) for symbol in self.contents.symbols]
+        labels = [f"{container}.{name}".strip(".") for container, name in names]
         chunk_labels, others = self._label_numbers(labels)
         kinds = [KINDS.index(symbol[2]) for symbol in self.contents.symbols]
         return {
@@ -195,6 +198,7 @@ class ShardWriter:
             "symbol_end_line": np.array([symbol[6] for symbol in self.contents.symbols], np.uint32),
             "symbol_kind": np.array(kinds, np.uint8),
             **text_arrays("symbol_label", labels),
+            **odd_name_arrays(names, labels),
             "definition_folded": definitions[:, 0],
             "definition_exact": definitions[:, 1],
             "definition_symbol": definitions[:, 2],
@@ -221,49 +225,3 @@ class ShardWriter:
                 else symbol_number
             )
         return np.array(of_chunk, np.int32), list(others)
-
-    def _write_catalog(self) -> None:
-        names = list(self.contents.languages)
-        paths, languages, flags, _, _, lines, _, sizes, mtimes, _, _ = (
-            (list(column) for column in zip(*self.contents.files, strict=True))
-            if self.contents.files
-            else ([],) * 11
-        )
-        tables: dict[str, dict[str, Any]] = {
-            "files": {
-                "file_id": np.arange(len(paths), dtype=np.uint32), "path": paths,
-                "language": [names[i] for i in languages], "lines": np.array(lines, np.uint32),
-                "size_bytes": np.array(sizes, np.int64), "mtime_ns": np.array(mtimes, np.int64),
-                "generated": np.array([bool(flag & IS_GENERATED) for flag in flags], bool),
-            },
-        }  # fmt: skip
-        files, _, starts, ends, kinds, cells, own = self.contents.chunk_rows().T
-        own_languages = [
-            None if languages[file] == language else names[language]
-            for file, language in zip(files.tolist(), own.tolist(), strict=True)
-        ]
-        tables |= {
-            "chunks": {
-                "chunk_id": np.arange(len(files), dtype=np.uint32),
-                "file_id": files.astype(np.uint32), "start_line": starts.astype(np.uint32),
-                "end_line": ends.astype(np.uint32), "kind": [KINDS[k] for k in kinds.tolist()],
-                "symbol": [label or None for label in self.contents.labels],
-                "cell": cells.astype(np.int32), "own_language": own_languages,
-            },
-        }  # fmt: skip
-        symbol_languages = [own_languages[chunk] for chunk in self.contents.symbol_chunks]
-        files, names, kinds, containers, signatures, starts, ends, docs = (
-            (list(column) for column in zip(*self.contents.symbols, strict=True))
-            if self.contents.symbols
-            else ([],) * 8
-        )
-        write_details(self.folder / DETAILS, signatures, docs)
-        tables |= {
-            "symbols": {
-                "file_id": np.array(files, np.uint32), "name": names, "kind": kinds,
-                "container": containers, "signature": signatures,
-                "start_line": np.array(starts, np.uint32), "end_line": np.array(ends, np.uint32),
-                "doc": docs, "own_language": symbol_languages,
-            },
-        }  # fmt: skip
-        write_tables(self.folder, tables)

@@ -23,9 +23,9 @@ from ...settings import Settings
 from ...sources.chunk import Chunk, Document, Symbol
 from ...sources.repository import Repository
 from ..locking import acquire_lock
-from ..shard.catalog import read_table
 from ..shard.contents import Contents
 from ..shard.shard import KINDS, Shard
+from ..shard.symbol_texts import SymbolTexts
 from ..shard.text_flags import ENDS_WITH_NEWLINE
 from ..shard.writer import ShardWriter
 from ..store import ShardRef, Snapshot, Store, StoredRepository, read_snapshot, write_snapshot
@@ -217,17 +217,20 @@ def _document(shard: Shard, number: int, symbols: list[Symbol]) -> Document:
 
 def _symbols(shard: Shard) -> dict[int, list[Symbol]]:
     """Return the definitions of each file, by its number."""
-    import duckdb
-
     by_file: dict[int, list[Symbol]] = {}
-    with duckdb.connect() as connection:
-        connection.execute("set threads = 1")
-        rows: Any = connection.execute(
-            "select file_id, name, kind, container, signature, start_line, end_line, doc"
-            f" from {read_table(shard.folder / 'symbols.parquet')}"
-        ).fetchall()
-    for file, *symbol in rows:
-        by_file.setdefault(file, []).append(Symbol(*symbol))
+    columns = (shard.symbol_file, shard.symbol_kind, shard.symbol_line, shard.symbol_end_line)
+    texts = SymbolTexts(shard, range(shard.symbols))
+    for file, kind, line, end_line, name, container, signature, doc in zip(
+        *(column.tolist() for column in columns),
+        texts.names,
+        texts.containers,
+        texts.signatures,
+        texts.docs,
+        strict=True,
+    ):
+        by_file.setdefault(file, []).append(
+            Symbol(name, KINDS[kind], container, signature, line, end_line, doc)
+        )
     return by_file
 
 

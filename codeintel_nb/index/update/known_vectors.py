@@ -30,9 +30,10 @@ def known_vectors(shards: list[Shard], embedder: Embedder) -> Known | None:
         codes = np.empty((len(target), embedder.dim), np.uint8)
         for shard in usable:
             missing = np.flatnonzero(~matches)
-            rows, known = shard.inputs.find(target[missing])
-            codes[missing[known]] = shard.vectors.codes[rows[known]]
-            matches[missing[known]] = True
+            chunks, has_input = shard.inputs.find(target[missing])
+            rows = missing[has_input]
+            codes[rows] = shard.vectors.codes[chunks[has_input]]
+            matches[rows] = True
         return matches, codes[matches]
 
     return lookup

@@ -59,7 +59,7 @@ def plan_update(
         only = None
     shards = _opened(stored, snapshot, cache)
     places = IndexedFiles(shards, [ref.dead for ref in snapshot.shards])
-    seen = FileCache() if rebuild else read_file_cache(stored.folder)
+    file_cache = FileCache() if rebuild else read_file_cache(stored.folder)
     source = source_of(stored.repository, settings)
     walk = source.files()
     stats = (
@@ -69,7 +69,7 @@ def plan_update(
     )
     # all states at once take less time, if all are needed
     state_of = places.states.get if only is None else places.state
-    suspects, existing, refused = compare(stats, state_of, seen)
+    suspects, existing, refused = compare(stats, state_of, file_cache)
     root = stored.repository.root
     if not existing and not suspects and not source.is_available():
         raise SourceError(
@@ -83,26 +83,28 @@ def plan_update(
     changed = sum(stat.path in existing for stat in suspects)
     unchanged = len(places) - len(gone) - changed
     if only is None:
-        seen.unparsed = {
-            path: unparsed for path, unparsed in seen.unparsed.items() if path in existing
+        file_cache.unparsed = {
+            path: unparsed for path, unparsed in file_cache.unparsed.items() if path in existing
         }
-        by_lines = Counter(unparsed.reason for unparsed in seen.unparsed.values())
+        by_lines = Counter(unparsed.reason for unparsed in file_cache.unparsed.values())
         skipped, examples, secrets = walk.skipped + refused + by_lines, walk.examples, walk.secrets
-        _add_examples(examples, seen, refused)
+        _add_examples(examples, file_cache, refused)
     else:  # the counts of the rest of the folder stay
         skipped, secrets = Counter(snapshot.skipped), list(snapshot.secrets)
         examples = {reason: list(paths) for reason, paths in snapshot.examples.items()}
     return Plan(
-        snapshot, suspects, places, gone, unchanged, skipped, examples, secrets, seen, shards
+        snapshot, suspects, places, gone, unchanged, skipped, examples, secrets, file_cache, shards
     )
 
 
-def _add_examples(examples: dict[str, list[str]], seen: FileCache, refused: Counter[str]) -> None:
+def _add_examples(
+    examples: dict[str, list[str]], file_cache: FileCache, refused: Counter[str]
+) -> None:
     """Add the first paths of each reason known from earlier runs."""
-    for path, (_, reason) in seen.refused.items():
+    for path, (_, reason) in file_cache.refused.items():
         if refused[reason] and len(examples.setdefault(reason, [])) < MAX_EXAMPLES:
             examples[reason].append(path)
-    for path, unparsed in seen.unparsed.items():
+    for path, unparsed in file_cache.unparsed.items():
         if len(paths := examples.setdefault(unparsed.reason, [])) < MAX_EXAMPLES:
             paths.append(path)
 

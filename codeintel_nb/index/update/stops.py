@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
+from ...errors import IndexingCancelled
 from ...files import replace
+from ..adoption import REBUILD
 from .report import Progress
 
 FILE = "stopped.json"
-REBUILD = "rebuild-due"
 
 
 class Stop(msgspec.Struct, frozen=True):
@@ -78,6 +80,30 @@ def clear_stop(folder: Path) -> None:
     """Delete the record: the user requested a new run."""
     with suppress(OSError):
         (folder / FILE).unlink(missing_ok=True)
+
+
+def stopped_run(
+    folder: Path,
+    name: str,
+    cancel: threading.Event | None,
+    last: Progress | None,
+    kept: Callable[[], str],
+) -> IndexingCancelled:
+    """Record a stopped run of a repository; return the error to raise.
+
+    ``last`` is the run's last progress, and ``kept`` describes the index that it leaves.
+    """
+    if not (folder / "repository.json").exists():  # never indexed, or removed since
+        return IndexingCancelled(f"Indexing {name!r} was cancelled; it has no index.")
+    if not getattr(cancel, "by_person", True):
+        return IndexingCancelled(
+            f"Indexing {name!r} was cancelled. To resume, run: codeintel refresh {name}"
+        )
+    stop = (read_stop(folder) if last is None else None) or write_stop(folder, last)
+    return IndexingCancelled(
+        f"Indexing {name!r} was stopped {stop.describe()}. "
+        f"{kept()}. To resume, run: codeintel refresh {name}"
+    )
 
 
 def is_rebuild_due(folder: Path) -> bool:
