@@ -14,7 +14,7 @@ import jupyter_ext
 ROOT = Path(codeintel_nb.__file__).parent
 FLOORS = [
     ["version"],
-    ["errors", "settings"],
+    ["errors", "exchange", "settings"],
     ["files"],
     ["scopes"],
     ["sources"],

@@ -15,6 +15,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "numpy" not in sys.modules:
         # OpenBLAS threads only speed up matrix products; starting them takes longer than a command
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from .forward import forwarded
+
+    words = sys.argv[1:] if arguments is None else arguments
+    code = forwarded(words)
+    if code is not None:
+        return code
     from .parser import run
 
-    return run(arguments)
+    return run(words)

@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..client.embedded import FixedClient
 from ..errors import CodeIntelError
 from ..index.update.report import NOTHING, IndexReport, each_report
-from ..operations.answers import ScopeAnswer, SearchAnswer
-from ..operations.options import options_of, positional_of
-from ..operations.table import Operation
+from ..operations.answers import ScopeAnswer
+from ..operations.arguments import request_of
 from ..operations.wire import to_wire
-from ..output.plain_text import aligned, plain, status_notes, status_table
+from ..output.plain_text import aligned, status_notes, status_table
 from ..output.progress import TerminalProgress, plural, skipped, summary
 from ..output.terminal import emit, emit_json
+from ..output.written import written
 from ..scopes.scope import EVERYTHING
-from ..search.results import Results
-from ..search.table import Table
 from ..sources.repository import embedded_by, package, worktree
 from ..workspace import Workspace
+from .guard import ERROR, FOUND, NONE
 
 if TYPE_CHECKING:
     from ..outlay import Outlay
     from ..server.backend import Backend
-
-FOUND, NONE, ERROR = 0, 1, 2
 
 
 def index(args: argparse.Namespace, workspace: Workspace) -> int:
@@ -114,32 +111,13 @@ def status(args: argparse.Namespace, workspace: Workspace) -> int:
 
 def ask(args: argparse.Namespace, workspace: Workspace) -> int:
     """Run a command's operation, limited by its options alone."""
-    operation: Operation = args.operation
-    fields = {
-        option.field: getattr(args, option.field)
-        for option in options_of(operation.request)
-        if getattr(args, option.field) is not None
-    }
-    if positional := positional_of(operation.request):
-        text = getattr(args, positional)
-        fields[positional] = " ".join(text) if isinstance(text, list) else text
-    if operation.limit:
-        fields.setdefault("limit", operation.limit)
     client = FixedClient(workspace, ScopeAnswer(EVERYTHING, "", is_default=True))
-    return _answer(args, client.ask(operation.request(**fields)))
-
-
-def _answer(args: argparse.Namespace, answer: Any) -> int:
-    if isinstance(answer, SearchAnswer):
-        return _results(args, answer.results)
-    if isinstance(answer, Table):
-        if args.json:
-            emit_json(json.dumps(answer.to_dicts(), default=str))
-        else:
-            emit(str(answer))
-        return FOUND if len(answer) else NONE
-    _print(args, answer, lambda: str(answer))
-    return FOUND
+    answer = written(client.ask(request_of(args.operation, args)), args.json)
+    if answer.out is not None:
+        (emit_json if args.json else emit)(answer.out)
+    if answer.error is not None:
+        print(answer.error, file=sys.stderr)
+    return answer.code
 
 
 def read(args: argparse.Namespace, workspace: Workspace) -> int:
@@ -162,13 +140,20 @@ def remove(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def watch(args: argparse.Namespace, workspace: Workspace) -> int:
+    from ..server.listener import Listener
+
     def failed(name: str, message: str) -> None:
         print(f"codeintel: {message}", file=sys.stderr, flush=True)
 
     def updated(report: IndexReport) -> None:
         _print(args, report, lambda: summary(report))
 
-    watcher = workspace.watch(args.names, updated, failed)
+    # unlike the workspace of a short command, this one gets file-change events
+    lasting = Workspace(workspace.settings, look_here=False, here=None)
+    watcher = lasting.watch(args.names, updated, failed)
+    listener = None
+    with suppress(OSError):  # commands then search themselves
+        listener = Listener(lasting)
     print(
         f"Watching {', '.join(watcher.names)}. Press Ctrl-C to stop.", file=sys.stderr, flush=True
     )
@@ -178,7 +163,10 @@ def watch(args: argparse.Namespace, workspace: Workspace) -> int:
     except KeyboardInterrupt:
         pass
     finally:
+        if listener is not None:
+            listener.close()
         watcher.close()
+        lasting.close()
     return FOUND
 
 
@@ -307,13 +295,3 @@ def _print(args: argparse.Namespace, value: Any, text: Callable[[], str]) -> Non
         emit_json(to_wire(value).decode())
     else:
         emit(text())
-
-
-def _results(args: argparse.Namespace, results: Results) -> int:
-    if args.json:
-        emit_json(results.to_json())
-    elif results.hits:
-        emit(plain(results))
-    else:
-        print(plain(results), file=sys.stderr)
-    return FOUND if results.hits else NONE

@@ -3,80 +3,34 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import re
-import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
-from ..errors import CodeIntelError, did_you_mean
-from ..operations.options import Option, convert, options_of, positional_of
+from ..errors import did_you_mean
+from ..operations.arguments import Parser, add_common, add_options, add_text
+from ..operations.options import Option, options_of
 from ..operations.requests import IndexRequest, RefreshRequest
 from ..operations.table import OPERATIONS
-from ..output.terminal import NotWritten, emit_json, open_missing_streams, print_anything, silence
 from ..scopes.namespaces import registry_prefix
-from ..search.query import SemanticQuery
 from ..workspace import Workspace
 from . import commands
-from .commands import ERROR, FOUND
+from .guard import ERROR, guarded, in_utf8, prepare_streams
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
+def run(arguments: Sequence[str]) -> int:
     """Run one command; return the exit code."""
-    was_open = open_missing_streams()
-    for stream in (sys.stdout, sys.stderr):
-        print_anything(stream)
+    was_open = prepare_streams()
     parser = _parser()
-    args, unknown = parser.parse_known_args(
-        _in_utf8(sys.argv[1:] if arguments is None else arguments)
-    )
+    args, unknown = parser.parse_known_args(in_utf8(arguments))
     if unknown:
         args.parser.error(_unknown(unknown, args.parser.format_help()))
     if not getattr(args, "run", None):
         parser.print_help()
         return ERROR
-    try:
-        code: int = args.run(args, Workspace.open(args.home, follow=False))
-        return (
-            code
-            if was_open
-            else _failed(args, "The output is closed, so the answer cannot be written.")
-        )
-    except CodeIntelError as error:
-        return _failed(args, str(error))
-    except KeyboardInterrupt:
-        return _failed(args, "Interrupted.")
-    except MemoryError:
-        return _failed(args, "Out of memory. Narrow the scope, or give this process more memory.")
-    except BrokenPipeError:  # the reader, such as head, has seen enough
-        silence(sys.stdout, 1)
-        return FOUND
-    except NotWritten as error:
-        silence(sys.stdout, 1)
-        args.json = False  # that cannot be written either
-        return _failed(
-            args, f"The answer cannot be written: {error}. Free some space, or redirect the output."
-        )
-    except Exception as error:  # a bug: not 1, which means nothing found
-        if os.environ.get("CODEINTEL_DEBUG"):
-            raise
-        return _failed(
-            args,
-            f"{type(error).__name__}: {error}. This is a bug in codeintel. "
-            "Set CODEINTEL_DEBUG=1 to see the traceback.",
-        )
-
-
-def _in_utf8(arguments: Sequence[str]) -> list[str]:
-    """Decode arguments as UTF-8, regardless of the locale."""
-    decoded = []
-    for argument in arguments:
-        try:
-            decoded.append(os.fsencode(argument).decode())
-        except UnicodeError:  # not UTF-8: rejected where it is used
-            decoded.append(argument)
-    return decoded
+    return guarded(
+        lambda: args.run(args, Workspace.open(args.home, follow=False)), was_open, args.json
+    )
 
 
 def _unknown(words: list[str], help_text: str) -> str:
@@ -90,72 +44,12 @@ def _unknown(words: list[str], help_text: str) -> str:
     )
 
 
-def _failed(args: argparse.Namespace, message: str) -> int:
-    try:
-        if args.json:
-            emit_json(json.dumps({"error": message}))
-    except (NotWritten, OSError):
-        silence(sys.stdout, 1)
-    try:
-        print(f"codeintel: {message}", file=sys.stderr)
-    except OSError:
-        silence(sys.stderr, 2)
-    return ERROR
-
-
-class _Take(argparse.Action):
-    """Action: read an option of operations/options.py as the magics do."""
-
-    def __init__(
-        self, option_strings: Sequence[str], dest: str, option: Option, **kwargs: Any
-    ) -> None:
-        self.option = option
-        super().__init__(option_strings, dest, **kwargs)
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        if self.option.kind == "flag":
-            setattr(namespace, self.dest, self.option.const)
-            return
-        try:
-            value = convert(self.option, option_string or self.dest, values)
-        except CodeIntelError as error:
-            parser.error(str(error))
-        if isinstance(value, list):
-            value = [*(getattr(namespace, self.dest) or []), *value]
-        setattr(namespace, self.dest, value)
-
-
-class _Parser(argparse.ArgumentParser):
-    """Parser with suggestions for unknown commands."""
-
-    def error(self, message: str) -> NoReturn:
-        if unknown := _UNKNOWN_COMMAND.search(message):
-            message = (
-                f"there is no command {unknown[1]!r}."
-                f"{did_you_mean(unknown[1], re.findall(r'[a-z]+', unknown[2]))}"
-            )
-        super().error(message)
-
-
-# argparse's message
-_UNKNOWN_COMMAND = re.compile(r"COMMAND: invalid choice: '(.*)' \(choose from (.*?)\)")
-
-
 def _parser() -> argparse.ArgumentParser:
     from ..version import __version__
 
-    common = _Parser(add_help=False)
-    common.add_argument("--json", action="store_true", help="print JSON")
-    common.add_argument(
-        "--home", help="folder of the index; $CODEINTEL_HOME or the user's data folder by default"
-    )
-    parser = _Parser(
+    common = Parser(add_help=False)
+    add_common(common)
+    parser = Parser(
         prog="codeintel",
         allow_abbrev=False,
         description="Code search under one scope: text, meaning, files, SQL.",
@@ -175,19 +69,7 @@ def _parser() -> argparse.ArgumentParser:
             name, parents=[common], help=summary, description=summary, allow_abbrev=False
         )
         made.set_defaults(run=run, parser=made, **defaults)
-        for option in options:
-            extra: dict[str, Any] = (
-                {"nargs": 0} if option.kind == "flag" else {"metavar": option.metavar}
-            )
-            made.add_argument(
-                *option.flags,
-                dest=option.field,
-                action=_Take,
-                option=option,
-                default=defaults.get(option.field),
-                help=argparse.SUPPRESS if option.is_hidden else option.help,
-                **extra,
-            )
+        add_options(made, options, defaults)
         return made
 
     _add_index_commands(command)
@@ -229,11 +111,7 @@ def _add_search_commands(command: Callable[..., argparse.ArgumentParser]) -> Non
             options_of(operation.request),
             operation=operation,
         )
-        if positional := positional_of(operation.request):
-            # a question needs no quotes
-            parser.add_argument(
-                positional, nargs="+" if operation.request is SemanticQuery else None
-            )
+        add_text(parser, operation)
     reader = command("read", commands.read, "show lines of an indexed file")
     reader.add_argument("repo")
     reader.add_argument("path")

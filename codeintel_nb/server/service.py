@@ -45,6 +45,7 @@ from .calls import Calls, Decode, Finish
 from .events import job_events
 from .health import health
 from .jobs import Jobs, Tell
+from .listener import Listener
 from .problems import Refused, decode_or_bad_request
 from .roots import Roots
 from .sessions import Sessions
@@ -78,6 +79,10 @@ class SharedService:
             if watch
             else None
         )
+        self._listener: Listener | None = None
+        if watch:
+            with suppress(OSError):  # commands in a terminal then search themselves
+                self._listener = Listener(workspace)
         self.is_personal = False  # of a single user, reachable from this machine only
         self.base_folder: str | None = None  # at which relative paths start
         self.indexes_here = True  # no other process of this server indexes
@@ -296,6 +301,8 @@ class SharedService:
         """Shut down within ``CLOSE_S`` seconds, abandoning hung work."""
         ends_at = time.monotonic() + CLOSE_S
         self.calls.end_all()
+        if self._listener is not None:
+            self._listener.close()
         if self.watcher is not None:
             self.watcher.close()
         closing = [self.jobs.close, self.calls.close_sql, self.workspace.indexer.close]

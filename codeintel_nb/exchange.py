@@ -1,0 +1,197 @@
+"""Messages between processes of one user, over the loopback interface.
+
+A process that answers commands writes its address and a secret key to the index home. Both sides
+prove that they know the key before a message is read, as another user's process may listen on the
+port of one that has ended. This module imports little: a command uses it before anything else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import NamedTuple
+
+from .version import __version__
+
+FILE = os.path.join("v1", "answering.json")
+GREETING_S = 1.0  # to connect and to prove the key
+MAX_BYTES = 1 << 30  # of a message
+_NONCE, _MAC = 32, hashlib.sha256().digest_size
+_LOOPBACK = "127.0.0.1"
+# variables that decide which files are searched, and how they are read
+_PREFIXES = ("CODEINTEL_", "GIT_")
+_NAMES = ("HOME", "USERPROFILE", "XDG_CONFIG_HOME")
+_OTHERS = frozenset(  # of this prefix, but without effect on a search
+    {
+        "CODEINTEL_BUILD_WORKERS", "CODEINTEL_DEBUG", "CODEINTEL_HOME", "CODEINTEL_LOCAL",
+        "CODEINTEL_SERVE", "CODEINTEL_SERVER_CA", "CODEINTEL_SERVER_TOKEN", "CODEINTEL_TOKEN",
+    }
+)  # fmt: skip
+
+
+class Refused(Exception):
+    """Other side without the key, or a broken message."""
+
+
+class Address(NamedTuple):
+    """Address of a process that answers commands, as written to the home."""
+
+    port: int
+    key: bytes
+    pid: int
+    host: str  # the machine: a home may be shared by several
+    version: str
+    environment: dict[str, str]
+
+    @classmethod
+    def of_this_process(cls, port: int) -> Address:
+        return cls(
+            port, secrets.token_bytes(32), os.getpid(), socket.gethostname(), __version__,
+            environment(),
+        )  # fmt: skip
+
+    def serves(self) -> bool:
+        """Whether this process's commands would get the same answers there as here."""
+        here = (socket.gethostname(), __version__, environment())
+        return (self.host, self.version, self.environment) == here
+
+
+def environment(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the variables on which the answer to a command depends."""
+    return {
+        name: value
+        for name, value in variables.items()
+        if (name.startswith(_PREFIXES) and name not in _OTHERS) or name in _NAMES
+    }
+
+
+def read_address(home: str) -> Address | None:
+    """Return the address in a home, or None."""
+    try:
+        with open(os.path.join(home, FILE), "rb") as file:
+            fields = json.loads(file.read())
+        return Address(**{**fields, "key": bytes.fromhex(fields["key"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def write_address(home: str, address: Address) -> None:
+    """Write an address to a home, readable by this user alone."""
+    path = os.path.join(home, FILE)
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    temporary = f"{path}.{os.getpid()}.{secrets.token_hex(4)}"
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with open(handle, "wb") as file:
+            file.write(json.dumps({**address._asdict(), "key": address.key.hex()}).encode())
+        os.replace(temporary, path)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def remove_address(home: str, address: Address) -> None:
+    """Remove an address, unless another process has replaced it."""
+    if read_address(home) == address:
+        with suppress(OSError):
+            os.unlink(os.path.join(home, FILE))
+
+
+class Channel:
+    """Connection on which both sides have proved that they know the key."""
+
+    def __init__(self, connection: socket.socket, key: bytes, session: bytes) -> None:
+        self._connection, self._key, self._session = connection, key, session
+
+    @classmethod
+    def to(cls, address: Address) -> Channel:
+        """Connect to an address.
+
+        Raises
+        ------
+        OSError, Refused : nobody answers there, or somebody without the key.
+        """
+        connection = socket.create_connection((_LOOPBACK, address.port), GREETING_S)
+        try:
+            own = secrets.token_bytes(_NONCE)
+            connection.sendall(own)
+            session = own + _received(connection, _NONCE)
+            _check(_received(connection, _MAC), address.key, b"server", session)
+            connection.sendall(_mac(address.key, b"client", session))
+        except BaseException:
+            connection.close()
+            raise
+        return cls(connection, address.key, session)
+
+    @classmethod
+    def of(cls, connection: socket.socket, key: bytes) -> Channel:
+        """Accept a connection; raises like ``to``."""
+        connection.settimeout(GREETING_S)
+        other = _received(connection, _NONCE)
+        own = secrets.token_bytes(_NONCE)
+        session = other + own
+        connection.sendall(own + _mac(key, b"server", session))
+        _check(_received(connection, _MAC), key, b"client", session)
+        return cls(connection, key, session)
+
+    def send(self, role: bytes, message: bytes) -> None:
+        proof = _mac(self._key, role, self._session + message)
+        self._connection.sendall(len(message).to_bytes(8, "little") + proof + message)
+
+    def receive(self, role: bytes, wait_s: float | None) -> bytes:
+        """Return the other side's message.
+
+        Raises
+        ------
+        OSError, Refused : it did not come in time, or is not from the other side.
+        """
+        self._connection.settimeout(wait_s)
+        size = int.from_bytes(_received(self._connection, 8), "little")
+        if size > MAX_BYTES:
+            raise Refused("The message is too long.")
+        proof = _received(self._connection, _MAC)
+        message = _received(self._connection, size)
+        _check(proof, self._key, role, self._session + message)
+        return message
+
+    def is_closed(self) -> bool:
+        """Whether the other side has closed the connection; it must not send otherwise."""
+        self._connection.settimeout(0)
+        try:
+            return self._connection.recv(1) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        finally:
+            with suppress(OSError):
+                self._connection.settimeout(None)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _mac(key: bytes, role: bytes, text: bytes) -> bytes:
+    return hmac.digest(key, role + b"\0" + text, "sha256")
+
+
+def _check(proof: bytes, key: bytes, role: bytes, text: bytes) -> None:
+    if not hmac.compare_digest(proof, _mac(key, role, text)):
+        raise Refused("The other side does not know the key.")
+
+
+def _received(connection: socket.socket, size: int) -> bytes:
+    received = bytearray()
+    while len(received) < size:
+        part = connection.recv(min(1 << 20, size - len(received)))
+        if not part:
+            raise Refused("The connection was closed.")
+        received += part
+    return bytes(received)

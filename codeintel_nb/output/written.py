@@ -1,0 +1,40 @@
+"""Answers as a terminal's command writes them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from ..operations.answers import SearchAnswer
+from ..operations.wire import to_wire
+from ..search.results import Results
+from ..search.table import Table
+from .plain_text import plain
+
+FOUND, NONE, ERROR = 0, 1, 2  # exit codes, those of grep
+
+
+class Written(NamedTuple):
+    """Exit code and texts of a command."""
+
+    code: int
+    out: str | None = None
+    error: str | None = None
+
+
+def written(answer: Any, as_json: bool) -> Written:
+    """Return what a command writes for an answer."""
+    if isinstance(answer, SearchAnswer):
+        return _results(answer.results, as_json)
+    if isinstance(answer, Table):
+        text = json.dumps(answer.to_dicts(), default=str) if as_json else str(answer)
+        return Written(FOUND if len(answer) else NONE, text)
+    return Written(FOUND, to_wire(answer).decode() if as_json else str(answer))
+
+
+def _results(results: Results, as_json: bool) -> Written:
+    code = FOUND if results.hits else NONE
+    if as_json:
+        return Written(code, results.to_json())
+    text = plain(results)
+    return Written(code, text) if results.hits else Written(code, error=text)

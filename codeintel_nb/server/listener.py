@@ -1,0 +1,101 @@
+"""Answers to search commands of this user's terminals, from a process that is warm.
+
+A command needs most of its time to start and to compare folders. A server or ``codeintel watch``
+has done both, so a command sends its arguments here first.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from ..client.embedded import FixedClient
+from ..exchange import (
+    GREETING_S,
+    Address,
+    Channel,
+    Refused,
+    remove_address,
+    write_address,
+)
+from ..operations.answers import ScopeAnswer
+from ..operations.arguments import parsed
+from ..output.written import written
+from ..scopes.scope import EVERYTHING
+from ..workspace import Workspace
+
+MAX_COMMANDS = 8  # answered together; others answer themselves
+LOOK_S = 0.1  # between checks whether a command is still waiting
+
+
+class Listener:
+    """Thread that answers search commands for the home of a workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Listen, and write the address to the home; OSError if that is impossible."""
+        self._workspace = workspace
+        self._client = FixedClient(workspace, ScopeAnswer(EVERYTHING, "", is_default=True))
+        self._free = threading.Semaphore(MAX_COMMANDS)
+        self._home = str(workspace.settings.home)
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._address = Address.of_this_process(self._socket.getsockname()[1])
+        try:
+            write_address(self._home, self._address)
+        except OSError:
+            self._socket.close()
+            raise
+        threading.Thread(target=self._listen, name="codeintel-listener", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop listening; commands in flight answer themselves."""
+        remove_address(self._home, self._address)
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread
+        self._socket.close()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return  # closed
+            if not self._free.acquire(blocking=False):
+                connection.close()
+                continue
+            threading.Thread(
+                target=self._serve, args=(connection,), name="codeintel-command", daemon=True
+            ).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            with connection, suppress(OSError, Refused, ValueError):
+                channel = Channel.of(connection, self._address.key)
+                message = channel.receive(b"ask", GREETING_S)
+                arguments = msgspec.json.decode(message, type=list[str])
+                answer = self._answer(channel, arguments)
+                channel.send(b"answer", json.dumps(answer).encode())
+        finally:
+            self._free.release()
+
+    def _answer(self, channel: Channel, arguments: Sequence[str]) -> Any:
+        """Return what a command writes, or None if it has to find out itself."""
+        answers, cancel, ready = list[Any](), threading.Event(), threading.Event()
+
+        def search() -> None:
+            with suppress(Exception):  # the command repeats what fails, and says why
+                request, as_json = parsed(arguments)
+                if self._workspace.repositories():
+                    answers.append(written(self._client.ask(request, cancel=cancel), as_json))
+            ready.set()
+
+        threading.Thread(target=search, name="codeintel-command-search", daemon=True).start()
+        while not ready.wait(LOOK_S):
+            if channel.is_closed():
+                cancel.set()
+        return answers[0]._asdict() if answers else None
