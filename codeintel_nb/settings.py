@@ -21,6 +21,7 @@ class Settings(msgspec.Struct, frozen=True):
     shard_bytes: int = 64_000_000  # text in one shard; a larger shard takes more memory to build
     piece_bytes: int = 4_000_000  # text in a piece, read by one process of a large build
     build_workers: int = 0  # processes of a large build; 0: as many as CPUs and memory allow
+    search_processes: int = 0  # of a server, for searches by meaning; 0: one per CPU
     # read to count matches beyond a search's limit; after that the total is a lower bound
     count_bytes: int = 256_000_000
     # chunks in scope; with more, a semantic search compares coarse codes first
@@ -37,8 +38,8 @@ class Settings(msgspec.Struct, frozen=True):
         """Return settings with the environment's variables applied.
 
         They are ``CODEINTEL_HOME``, ``CODEINTEL_MAX_FILE_BYTES``, ``CODEINTEL_MAX_NOTEBOOK_BYTES``,
-        ``CODEINTEL_COUNT_BYTES``, ``CODEINTEL_FULL_SCAN_CHUNKS``, ``CODEINTEL_BUILD_WORKERS`` and
-        ``SESSION_MAX_AGE_SECONDS``.
+        ``CODEINTEL_COUNT_BYTES``, ``CODEINTEL_FULL_SCAN_CHUNKS``, ``CODEINTEL_BUILD_WORKERS``,
+        ``CODEINTEL_SEARCH_PROCESSES`` and ``SESSION_MAX_AGE_SECONDS``.
         ``home`` comes before ``CODEINTEL_HOME``, and that before the user's data folder.
 
         Raises
@@ -64,7 +65,8 @@ class Settings(msgspec.Struct, frozen=True):
             max_notebook_bytes=_bytes(environment, "CODEINTEL_MAX_NOTEBOOK_BYTES", 100_000_000),
             count_bytes=_bytes(environment, "CODEINTEL_COUNT_BYTES", 256_000_000),
             full_scan_chunks=_count(environment, "CODEINTEL_FULL_SCAN_CHUNKS", 300_000),
-            build_workers=_workers(environment),
+            build_workers=_processes(environment, "CODEINTEL_BUILD_WORKERS", "worker"),
+            search_processes=_processes(environment, "CODEINTEL_SEARCH_PROCESSES", "process"),
             session_max_age_s=_number(environment, "SESSION_MAX_AGE_SECONDS", 3600.0),
         )
 
@@ -87,11 +89,10 @@ def _bytes(environment: Mapping[str, str], name: str, default: int) -> int:
     return _count(environment, name, default, "byte")
 
 
-def _workers(environment: Mapping[str, str]) -> int:
-    name = "CODEINTEL_BUILD_WORKERS"
+def _processes(environment: Mapping[str, str], name: str, of: str) -> int:
     if environment.get(name, "").strip() in ("", "0"):
         return 0
-    return _count(environment, name, 0, "worker")
+    return _count(environment, name, 0, of)
 
 
 def _count(environment: Mapping[str, str], name: str, default: int, of: str = "chunk") -> int:

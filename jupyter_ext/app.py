@@ -12,6 +12,7 @@ from tornado.ioloop import PeriodicCallback
 from traitlets import Bool, Float, Int, List, Unicode, default, observe, validate
 
 from codeintel_nb.client.kernel import PID, URL
+from codeintel_nb.engines.process_engine import in_processes
 from codeintel_nb.errors import CodeIntelError
 from codeintel_nb.operations.limits import Limits
 from codeintel_nb.scopes.namespaces import registry_prefix, server_tag
@@ -111,7 +112,8 @@ class CodeIntelApp(ExtensionApp):
     def initialize_settings(self) -> None:
         server = self._server()
         settings = Settings.from_environment(self.home or None)
-        workspace = Workspace(settings, look_here=False, here=server.root_dir)
+        engine = in_processes(settings)
+        workspace = Workspace(settings, look_here=False, here=server.root_dir, engine=engine)
         registry = open_registry(
             self.registry_url,
             self.registry_size,

@@ -314,10 +314,10 @@ def test_a_corrupt_shard(shop, part, make_workspace):
 
 def test_shard_of_another_format_is_rejected(shop, make_workspace):
     (manifest,) = (shop.settings.home / "v8/repositories").glob("*/shards/*/manifest.json")
-    manifest.write_text(manifest.read_text().replace('"format": 7', '"format": 9'))
+    manifest.write_text(manifest.read_text().replace('"format": 8', '"format": 9'))
     with pytest.raises(
         ShardError,
-        match="has format 9, but this version reads format 7. "
+        match="has format 9, but this version reads format 8. "
         "To rebuild the index, run: codeintel index PATH",
     ):
         make_workspace(shop.settings.home).search_text("x")
@@ -331,7 +331,7 @@ def test_shard_of_another_format_is_rejected(shop, make_workspace):
         "postings.bin",
         pytest.param("lexicon.bin", marks=pytest.mark.slow),
         pytest.param("vectors.faiss", marks=pytest.mark.slow),
-        pytest.param("symbols.parquet", marks=pytest.mark.slow),
+        pytest.param("details.bin", marks=pytest.mark.slow),
         "snapshot.json",
         pytest.param("repository.json", marks=pytest.mark.slow),
     ],

@@ -20,7 +20,7 @@ from ..operations.table import Operation
 from ..operations.wire import to_wire
 from ..scopes.saved import NamedScopes
 from ..scopes.scope import Scope
-from ..search.query import Bounds
+from ..search.query import Bounds, SemanticQuery
 from ..search.request import Request
 from ..workspace import Workspace
 from .caller import Caller
@@ -54,11 +54,12 @@ class Calls:
         self._in_flight: dict[str, threading.Event] = {}  # the cancel events, by the caller's key
         self._turn = threading.Lock()
 
-    async def run_in_thread(self, work: Callable[[], _T]) -> _T:
+    async def run_in_thread(self, work: Callable[[], _T], serialized: bool = True) -> _T:
         """Run on a thread, so that no other request waits."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self.searching, self.run_serialized, work
-        )
+        loop = asyncio.get_running_loop()
+        if not serialized:
+            return await loop.run_in_executor(self.searching, work)
+        return await loop.run_in_executor(self.searching, self.run_serialized, work)
 
     def run_serialized(self, work: Callable[[], _T]) -> _T:
         """Run on a search thread, short searches one after the other.
@@ -108,7 +109,8 @@ class Calls:
 
         self._in_flight[key] = caller.cancel
         try:
-            return await self.run_in_thread(run)
+            # searches by meaning run in processes of their own
+            return await self.run_in_thread(run, not isinstance(request, SemanticQuery))
         finally:
             self._in_flight.pop(key, None)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..client.transport import EVENT_STREAM, REQUEST_ID
+from ..engines.process_engine import in_processes
 from ..operations.limits import Limits
 from ..operations.table import Operation
 from ..operations.wire import decode_request
@@ -135,7 +136,10 @@ class Rest(ServiceBackend):
         options, settings = self.options, Settings.from_environment(self.options.home)
         # not the folder in which the server happens to run
         workspace = Workspace(
-            settings, look_here=False, here=options.roots[0] if options.roots else None
+            settings,
+            look_here=False,
+            here=options.roots[0] if options.roots else None,
+            engine=in_processes(settings),
         )
         registry = of_scripts(
             open_registry(

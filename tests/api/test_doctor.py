@@ -16,7 +16,7 @@ def test_healthy_index_has_no_problems(shop):
     assert any("checksums match" in finding.said for finding in findings)
 
 
-@pytest.mark.parametrize("part", ["content.bin", "lexicon.bin", "vectors.faiss", "files.parquet"])
+@pytest.mark.parametrize("part", ["content.bin", "lexicon.bin", "vectors.faiss", "details.bin"])
 def test_flipped_bit_is_reported_with_the_repair_command(shop, tree, part):
     (path,) = (shop.settings.home / "v8/repositories").glob(f"*/shards/*/{part}")
     data = bytearray(path.read_bytes())

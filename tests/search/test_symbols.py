@@ -184,7 +184,7 @@ def test_damaged_details_are_reported(details):
 
 def test_columns_without_details_read_none(details, monkeypatch):
     workspace, _ = details
-    monkeypatch.setattr(Details, "of", None)
+    monkeypatch.setattr(Details, "columns", None)
     results = workspace.symbols("merge")
     assert (results.files(), results["path"], results["symbol"]) == (
         1,

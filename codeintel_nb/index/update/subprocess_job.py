@@ -127,7 +127,7 @@ def tell_to_stop(child: subprocess.Popen[bytes]) -> None:
 
 
 def _environment() -> dict[str, str]:
-    here = str(Path(__file__).resolve().parents[2])
+    here = str(Path(__file__).resolve().parents[3])  # the folder around the package
     others = [
         folder
         for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep)

@@ -1,0 +1,287 @@
+"""Engine of a server: searches by meaning run in processes beside it, on all cores.
+
+In one process, Python runs one search at a time. A first search runs here. Once two come together,
+processes are started, one per core, and take the searches by meaning. They map the same files, so
+the text and the vectors are in memory once. A process that dies, as when another program cuts a
+mapped file short, is replaced; the server goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from ..errors import EngineError
+from ..index.store import Store
+from ..index.update.subprocess_job import end, how_it_ended, spawn
+from ..scopes.scope import Scope
+from ..search.code_map.points import Points
+from ..search.facets import Facets
+from ..search.hit import Hit
+from ..search.query import AnyQuery, SemanticQuery
+from ..search.table import Table
+from ..search.text.unindexed import UnindexedTarget
+from ..settings import Settings
+from .engine import Answer, Counts, Engine, FileContent, Limit, Target
+from .frames import READY, End, Search, Start, read_frame, write_frame
+
+MAX_PROCESSES = 4  # by default
+GRACE_S = 5.0  # beyond a search's time limit, for a process to end it
+IDLE_S = 300.0  # without a search; then the processes end
+MAX_ENDED = 1_000  # calls that are remembered
+BUSY_S = 1.0  # a search waits so long for a process before it runs here
+
+
+class _Process:
+    """Search process, used by one search at a time."""
+
+    def __init__(self, settings: Settings, root: Path) -> None:
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed by ``end``)
+        module = "codeintel_nb.engines.search_process"
+        self._child = spawn(module, self._stderr, root)
+        self._write_lock = threading.Lock()
+        self.send(Start(settings, str(root)))
+
+    def is_started(self) -> bool:
+        """Wait until the process can search; return whether it can."""
+        assert self._child.stdout is not None
+        with suppress(EOFError, OSError):
+            return bool(read_frame(self._child.stdout) == READY)
+        return False
+
+    def send(self, frame: Any) -> None:
+        assert self._child.stdin is not None
+        with self._write_lock:
+            write_frame(self._child.stdin, frame)
+
+    def answer(self, search: Search) -> Answer:
+        """Return the answer to a search.
+
+        Raises
+        ------
+        EngineError : the process died, or did not end in time.
+        """
+        assert self._child.stdout is not None
+        killer = None
+        if search.limit.timeout_s is not None:
+            killer = threading.Timer(search.limit.timeout_s + GRACE_S, self._child.kill)
+            killer.daemon = True
+            killer.start()
+        try:
+            self.send(search)
+            answer = read_frame(self._child.stdout)
+        except (EOFError, OSError):
+            how = how_it_ended(self._child.wait(), self._stderr)
+            raise EngineError(
+                f"The process of this search {how} Other searches go on. If it happens again, "
+                "a file of the index may be damaged. Run: codeintel doctor"
+            ) from None
+        finally:
+            if killer is not None:
+                killer.cancel()
+        if isinstance(answer, Exception):
+            raise answer
+        result: Answer = answer
+        return result
+
+    @property
+    def is_alive(self) -> bool:
+        return self._child.poll() is None
+
+    def end(self) -> None:
+        end(self._child)
+        self._stderr.close()
+
+
+class ProcessEngine:
+    """Engine that passes on all calls but concurrent searches by meaning."""
+
+    def __init__(self, local: Engine, settings: Settings, root: Path, count: int = 0) -> None:
+        """Use ``count`` processes for the shards below ``root``; 0: one per core."""
+        self._local, self._settings, self._root = local, settings, root
+        self.processes = count or min(MAX_PROCESSES, os.cpu_count() or 1)
+        self._idle: SimpleQueue[_Process] = SimpleQueue()
+        self._processes: list[_Process] = []
+        self._calls: dict[str, _Process] = {}
+        self._ended: OrderedDict[str, bool] = OrderedDict()  # calls that had not begun
+        self._running = 0  # searches by meaning
+        self._starting = 0  # threads that start processes
+        self._used_at = 0.0
+        self._sweep: threading.Timer | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def search(
+        self,
+        query: AnyQuery,
+        targets: Sequence[Target],
+        limit: Limit,
+        unindexed: Sequence[UnindexedTarget] = (),
+    ) -> Answer:
+        if not isinstance(query, SemanticQuery) or self.processes < 2:
+            return self._local.search(query, targets, limit, unindexed)
+        with self._lock:
+            self._running += 1
+            is_alone = self._running == 1 and not self._processes
+        try:
+            process = None if is_alone else self._take()
+            if process is None:
+                return self._local.search(query, targets, limit, unindexed)
+            return self._search_in(process, Search(query, tuple(targets), limit))
+        finally:
+            with self._lock:
+                self._running -= 1
+
+    def _search_in(self, process: _Process, search: Search) -> Answer:
+        call = search.limit.call
+        try:
+            if call:
+                with self._lock:
+                    self._calls[call] = process
+                    was_ended = self._ended.pop(call, False)
+                if was_ended:
+                    process.send(End(call))
+            return process.answer(search)
+        except (OSError, ValueError):
+            raise EngineError("The process of this search has ended. Try again.") from None
+        finally:
+            self._calls.pop(call, None)
+            self._give_back(process)
+
+    def _take(self) -> _Process | None:
+        """Return an idle process; None if there is none in time."""
+        self._used_at = time.monotonic()
+        with self._lock:
+            is_missing = len(self._processes) < self.processes and not self._starting
+            if is_missing and not self._closed:
+                self._starting += 1
+                threading.Thread(target=self._start, name="codeintel-start", daemon=True).start()
+            if not self._processes:
+                return None
+        try:
+            return self._idle.get(timeout=BUSY_S)
+        except Empty:
+            return None
+
+    def _start(self) -> None:
+        """Start the processes that are missing, one after the other."""
+        try:
+            while not self._closed and len(self._processes) < self.processes:
+                process = _Process(self._settings, self._root)
+                if self._closed or not process.is_started():
+                    process.end()
+                    return
+                with self._lock:
+                    self._processes.append(process)
+                self._idle.put(process)
+        except (OSError, EngineError):
+            return  # no memory for another process: search here
+        finally:
+            with self._lock:
+                self._starting -= 1
+                if self._sweep is None and not self._closed:
+                    self._sweep = threading.Timer(IDLE_S, self._end_idle)
+                    self._sweep.daemon = True
+                    self._sweep.start()
+
+    def _give_back(self, process: _Process) -> None:
+        with self._lock:
+            if process.is_alive and not self._closed:
+                self._idle.put(process)
+                return
+            with suppress(ValueError):
+                self._processes.remove(process)
+        process.end()
+
+    def _end_idle(self) -> None:
+        """End the processes if nobody has searched for a while."""
+        with self._lock:
+            self._sweep = None
+            rest_s = self._used_at + IDLE_S - time.monotonic()
+            if self._running or rest_s > 0:
+                self._sweep = threading.Timer(max(rest_s, 1.0), self._end_idle)
+                self._sweep.daemon = True
+                self._sweep.start()
+                return
+        self._end_all()
+
+    def _end_all(self) -> None:
+        ended = list[_Process]()
+        with suppress(Empty):
+            while True:
+                ended.append(self._idle.get_nowait())
+        with self._lock:
+            self._processes = [one for one in self._processes if one not in ended]
+        for process in ended:
+            process.end()
+
+    def end(self, call: str) -> None:
+        with self._lock:
+            process = self._calls.get(call)
+            if process is None:  # it has not begun, or runs here
+                self._ended[call] = True
+                while len(self._ended) > MAX_ENDED:
+                    self._ended.popitem(last=False)
+        if process is not None:
+            with suppress(OSError, ValueError):  # it has just ended
+                process.send(End(call))
+        self._local.end(call)
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            if self._sweep is not None:
+                self._sweep.cancel()
+        self._end_all()
+        self._local.close()
+
+    # the rest is the local engine's
+
+    def count(self, targets: Sequence[Target]) -> Counts:
+        return self._local.count(targets)
+
+    def facets(
+        self,
+        targets: Sequence[Target],
+        without_languages: Scope,
+        without_kinds: Scope,
+        most_folders: int,
+    ) -> Facets:
+        return self._local.facets(targets, without_languages, without_kinds, most_folders)
+
+    def sql(
+        self,
+        statement: str,
+        targets: Sequence[Target],
+        limit: Limit,
+        most_rows: int,
+        memory_bytes: int,
+        hits: Sequence[Hit] = (),
+    ) -> Table:
+        return self._local.sql(statement, targets, limit, most_rows, memory_bytes, hits)
+
+    def points(self, targets: Sequence[Target], most: int) -> Points:
+        return self._local.points(targets, most)
+
+    def read(self, targets: Sequence[Target], path: str) -> FileContent | None:
+        return self._local.read(targets, path)
+
+    def paths(self, targets: Sequence[Target]) -> list[str]:
+        return self._local.paths(targets)
+
+    def revisions(self, targets: Sequence[Target]) -> set[str]:
+        return self._local.revisions(targets)
+
+
+def in_processes(settings: Settings) -> Callable[[Engine], Engine]:
+    """Return the engine of a server, for a ``Workspace``."""
+    root = Store(settings.home).root
+    return lambda local: ProcessEngine(local, settings, root, settings.search_processes)

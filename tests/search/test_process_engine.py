@@ -1,0 +1,139 @@
+"""Searches by meaning in processes beside a server: same hits, on all cores, and none lost."""
+
+import os
+import pickle
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+
+from codeintel_nb import Scope, Workspace
+from codeintel_nb.engines.process_engine import ProcessEngine
+from codeintel_nb.errors import EngineError, SearchError, named_error
+from codeintel_nb.index.store import Store
+from tests.conftest import write_tree
+from tests.live import children_of
+
+MODULE = "codeintel_nb.engines.search_process"
+QUESTIONS = ["total price of a cart", "charge a credit card", "Cart", "render", "payments", "json"]
+
+
+@pytest.fixture
+def engine(shop):
+    """Return the engine of a second workspace of the shop, and that workspace."""
+    made = []
+
+    def make(local):
+        made.append(ProcessEngine(local, shop.settings, Store(shop.settings.home).root, 2))
+        return made[0]
+
+    with Workspace(shop.settings, engine=make) as workspace:
+        yield made[0], workspace
+
+
+def processes():
+    return [child.pid for child in children_of(os.getpid(), MODULE)]
+
+
+def searched_together(workspace, questions, **options):
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(lambda text: workspace.semantic_search(text, **options), questions))
+
+
+def started(engine, workspace):
+    """Search at once until processes answer."""
+    ends = time.monotonic() + 60
+    while engine._idle.qsize() < 2:
+        searched_together(workspace, QUESTIONS)
+        assert time.monotonic() < ends, "no process has started"
+        time.sleep(0.05)
+    assert len(processes()) == 2
+
+
+def test_first_search_needs_no_process(engine):
+    _, workspace = engine
+    for question in QUESTIONS:
+        assert workspace.semantic_search(question).hits
+    assert workspace.search_text("cart")
+    assert processes() == []
+
+
+def test_hits_are_those_of_this_process(engine, shop, tree):
+    beside, workspace = engine
+    started(beside, workspace)
+    for options in (
+        {},
+        {"scope": Scope(languages=("python",))},
+        {"limit": 3, "why": True},
+        {"mode": "dense"},
+        {"why_not": "README.md:1"},
+    ):
+        answers = searched_together(workspace, QUESTIONS, **options)
+        for question, answer in zip(QUESTIONS, answers, strict=True):
+            here = shop.semantic_search(question, **options)
+            assert [*answer.hits] == [*here.hits], (question, options)
+            assert (answer.confidence, answer.why_not) == (here.confidence, here.why_not)
+    write_tree(tree, {"src/tax.py": "def value_added_tax(net):\n    return net * 0.2\n"})
+    workspace.index(tree, name="shop")
+    found = searched_together(workspace, ["value added tax"] * 4)
+    assert {answer.hits[0].path for answer in found} == {"src/tax.py"}, "new shards are opened"
+
+
+def test_killed_process_costs_its_search_alone(engine):
+    beside, workspace = engine
+    started(beside, workspace)
+    for process in processes():
+        os.kill(process, signal.SIGBUS)  # as for a mapped file that was cut short
+    time.sleep(0.2)
+    with pytest.raises(EngineError, match=r"was killed by SIGBUS.*codeintel doctor"):
+        workspace.semantic_search("total price")
+    with pytest.raises(EngineError, match="SIGBUS"):
+        workspace.semantic_search("total price")
+    assert workspace.semantic_search("total price").hits
+    started(beside, workspace)
+
+
+def test_errors_cross_from_a_process(engine):
+    beside, workspace = engine
+    started(beside, workspace)
+    with pytest.raises(SearchError, match="query is empty"):
+        workspace.semantic_search(" ")
+    error = named_error("SearchError", "one\nline")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_cancelled_search_returns_at_once(engine):
+    beside, workspace = engine
+    started(beside, workspace)
+    cancel = threading.Event()
+    cancel.set()
+    answer = workspace.semantic_search("total price", cancel=cancel)
+    assert answer.truncated
+    assert workspace.semantic_search("total price").hits
+
+
+def test_processes_end_when_idle_and_when_closed(engine, monkeypatch):
+    beside, workspace = engine
+    started(beside, workspace)
+    monkeypatch.setattr("codeintel_nb.engines.process_engine.IDLE_S", 0.0)
+    beside._used_at = 0.0
+    beside._end_idle()
+    assert processes() == []
+    monkeypatch.undo()
+    started(beside, workspace)
+    running = [psutil.Process(pid) for pid in processes()]
+    beside.close()
+    psutil.wait_procs(running, 10)
+    assert processes() == []
+
+
+def test_one_core_needs_no_process(shop):
+    root = Store(shop.settings.home).root
+    with Workspace(
+        shop.settings, engine=lambda local: ProcessEngine(local, shop.settings, root, 1)
+    ) as workspace:
+        assert all(answer.hits for answer in searched_together(workspace, QUESTIONS))
+        assert processes() == []
