@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 from IPython.core.inputtransformer2 import TransformerManager
 
 import jupyter_ext
-from codeintel_nb import Scope
+from codeintel_nb import Scope, Workspace
 from codeintel_nb.client.embedded import EmbeddedClient
 from codeintel_nb.errors import ScopeError
+from codeintel_nb.index.store import Store
 from codeintel_nb.operations.command_line import magic_of
 from codeintel_nb.operations.options import options_of, parse_line, positional_of
 from codeintel_nb.output.highlight import without_margin
@@ -40,12 +42,33 @@ def client(shop):
     return EmbeddedClient(shop)
 
 
-@pytest.fixture
-def three(shop, tmp_path):
-    """Return a client of the shop and of the repositories ``more/one`` and ``more/two``."""
+def write_two(folder):
     for name in ("one", "two"):
-        write_tree(tmp_path / "more" / name, {"lib/a.py": f"x = '{name}'\n", "b.py": "y = 1\n"})
-        shop.index(tmp_path / "more" / name, name)
+        write_tree(folder / name, {"lib/a.py": f"x = '{name}'\n", "b.py": "y = 1\n"})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def indexed_two(tmp_path_factory):
+    """Index the repositories ``one`` and ``two``, and return their folder."""
+    folder = write_two(tmp_path_factory.mktemp("more"))
+    with Workspace.open(folder / "home") as workspace:
+        for name in ("one", "two"):
+            workspace.index(folder / name, name)
+    return folder
+
+
+@pytest.fixture
+def three(shop, indexed_two, tmp_path):
+    """Return a client of the shop and of the repositories ``more/one`` and ``more/two``."""
+    more = write_two(tmp_path / "more")
+    for path in more.rglob("*.py"):
+        shutil.copystat(indexed_two / path.relative_to(more), path)
+    root = Store(shop.settings.home).root
+    for stored in Store(indexed_two / "home").repositories():
+        copy = shutil.copytree(stored.folder, root / stored.folder.name)
+        description = (copy / "repository.json").read_text().replace(str(indexed_two), str(more))
+        (copy / "repository.json").write_text(description)
     return EmbeddedClient(shop)
 
 

@@ -136,6 +136,38 @@ def test_other_requests_during_indexing_and_searching(ticking):
     assert statistics.median(busy) < 20 * statistics.median(idle) + 20, "other requests stay fast"
 
 
+def test_answers_by_meaning_of_many_clients(ticking):
+    """Searches that come together run in processes, so two cores give more answers than one."""
+    spent_s = 10.0 if FULL else 3.0
+
+    def answers(clients):
+        ends, counts = time.monotonic() + spent_s, [0] * clients
+
+        def search(number):
+            headers = {"X-Session-ID": f"client-{number}"}
+            while time.monotonic() < ends:
+                query = {"query": f"count the retries of request {counts[number] % 7}"}
+                assert ticking.ask("POST", "search/semantic", query, headers).status == 200
+                counts[number] += 1
+
+        threads = [threading.Thread(target=search, args=(number,)) for number in range(clients)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return sum(counts) / spent_s
+
+    answers(CLIENTS)  # starts the processes
+    rounds = [(answers(1), answers(CLIENTS)) for _ in range(3)]
+    alone, together = (statistics.median(column) for column in zip(*rounds, strict=True))
+    show(
+        "answers by meaning a second",
+        ("clients", "answers"),
+        [(1, alone), (CLIENTS, together), (f"{CLIENTS} / 1", together / alone)],
+    )
+    assert together > 0.7 * alone
+
+
 def test_search_through_the_server(ticking):
     kernel_id = ticking.ask("POST", "kernels", {"name": "python3"}, api=True).json["id"]
     through = ServerClient(

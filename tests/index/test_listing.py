@@ -174,7 +174,7 @@ class Edits(RuleBasedStateMachine):
 
 TestEdits = Edits.TestCase
 TestEdits.settings = settings(
-    max_examples=25,
+    max_examples=6,
     stateful_step_count=12,
     deadline=None,
     suppress_health_check=[*HealthCheck],

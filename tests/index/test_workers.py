@@ -63,7 +63,12 @@ def parts(workspace):
 
 
 @pytest.mark.parametrize(
-    ("shard_bytes", "shards"), [(12_000, range(12, 99)), (120_000, range(2, 9)), (10**7, [1])]
+    ("shard_bytes", "shards"),
+    [
+        pytest.param(12_000, range(12, 99), marks=pytest.mark.slow),
+        (120_000, range(2, 9)),
+        pytest.param(10**7, [1], marks=pytest.mark.slow),
+    ],
 )
 def test_any_number_of_workers_writes_the_same_shards(opened, tree, shard_bytes, shards):
     (tree / "part1" / "photo.py").write_bytes(b"\0")
@@ -121,7 +126,7 @@ def test_killed_worker_ends_the_build_with_advice(faulty, tree):
     assert faulty.index(tree, name="tree").files == 120
 
 
-@pytest.mark.parametrize("rebuild", [False, True])
+@pytest.mark.parametrize("rebuild", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_cancelled_workers_keep_what_they_read(opened, tree, rebuild):
     workspace = opened("home", 2)
     if rebuild:
