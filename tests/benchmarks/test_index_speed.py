@@ -48,7 +48,7 @@ def test_build(corpus, tmp_path):
         ("", "cpu s", "MB/cpu s", "size / text"),
         [
             (
-                "codeintel: symbols, BM25, vectors, catalog",
+                "codeintel: symbols, BM25, vectors, columns",
                 corpus.cpu_s,
                 megabytes / corpus.cpu_s,
                 status.index_bytes / status.content_bytes,
