@@ -66,9 +66,11 @@ def find_alike(shard: Shard, held: Mask, query: SymbolQuery) -> list[FoundSymbol
     """Return definitions in scope with names spelled much like the query's."""
     from rapidfuzz import fuzz, process
 
-    numbers = np.flatnonzero(held).tolist()
-    names = [shard.symbol_label(number).rpartition(".")[2].lower() for number in numbers]
     target = query.name.rpartition(".")[2].lower()
+    may_be = shard.symbol_texts.letters.alike(target, LEAST_ALIKE / 100)
+    chosen = np.flatnonzero(held & may_be)
+    labels, numbers = shard.symbol_labels(chosen), chosen.tolist()
+    names = [label.rpartition(".")[2].lower() for label in labels]
     alike = process.extract(target, names, scorer=fuzz.ratio, limit=None, score_cutoff=LEAST_ALIKE)
     return [FoundSymbol(ALIKE * ratio / 100, len(name), numbers[i]) for name, ratio, i in alike]
 

@@ -6,9 +6,12 @@ from fnmatch import fnmatchcase
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rapidfuzz import fuzz
 
 from codeintel_nb.errors import ScopeError, SearchError, ShardError
 from codeintel_nb.index.shard.details import Details
+from codeintel_nb.index.shard.letters import NameLetters
+from codeintel_nb.index.shard.texts import text_arrays
 from codeintel_nb.scopes.scope import Scope
 from tests.conftest import write_tree
 
@@ -193,3 +196,19 @@ def test_columns_without_details_read_none(details, monkeypatch):
     )
     with pytest.raises(TypeError):
         results["doc"]
+
+
+NAMES = st.text(st.sampled_from("abcdefgxyz_ABCXYZ0189.é\u0130-$"), min_size=1, max_size=14)
+
+
+@given(st.lists(NAMES, min_size=1, max_size=30), NAMES)
+def test_letters_rule_out_no_similar_name(names, query):
+    """Compare with every name: what letters rule out has too little in common."""
+    texts = text_arrays("x", names)
+    letters = NameLetters(texts["x_texts"], texts["x_ends"])
+    target = query.rpartition(".")[2].lower()
+    alike = letters.alike(target, 0.7)
+    for name, is_possible in zip(names, alike.tolist(), strict=True):
+        last = name.rpartition(".")[2].lower()
+        if fuzz.ratio(target, last) >= 70:
+            assert is_possible, (target, last)

@@ -10,6 +10,7 @@ from stringzilla import Str
 
 from .arrays import Array
 from .id_lists import Ids
+from .letters import NameLetters
 
 FEW = 200  # texts; fewer are joined one by one
 
@@ -54,6 +55,11 @@ class Texts:
         """Return the blob in lower case (ASCII), and the positions of texts that are not ASCII."""
         others = np.flatnonzero(np.frombuffer(self._blob, np.uint8) > 127)
         return Str(self._blob.tobytes().lower()), np.unique(self.at(others))
+
+    @cached_property
+    def letters(self) -> NameLetters:
+        """Return the letters of the texts' last parts."""
+        return NameLetters(np.frombuffer(self._blob, np.uint8), self._all_ends)
 
     def at(self, starts: Sequence[int] | Ids) -> Ids:
         """Return the indexes of the texts that contain the given bytes of the blob."""
