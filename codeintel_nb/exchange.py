@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import json
 import os
-import secrets
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
@@ -52,7 +51,7 @@ class Address(NamedTuple):
     @classmethod
     def of_this_process(cls, port: int) -> Address:
         return cls(
-            port, secrets.token_bytes(32), os.getpid(), socket.gethostname(), __version__,
+            port, os.urandom(32), os.getpid(), socket.gethostname(), __version__,
             environment(),
         )  # fmt: skip
 
@@ -85,7 +84,7 @@ def write_address(home: str, address: Address) -> None:
     """Write an address to a home, readable by this user alone."""
     path = os.path.join(home, FILE)
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    temporary = f"{path}.{os.getpid()}.{secrets.token_hex(4)}"
+    temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with open(handle, "wb") as file:
@@ -120,7 +119,7 @@ class Channel:
         """
         connection = socket.create_connection((_LOOPBACK, address.port), GREETING_S)
         try:
-            own = secrets.token_bytes(_NONCE)
+            own = os.urandom(_NONCE)
             connection.sendall(own)
             session = own + _received(connection, _NONCE)
             _check(_received(connection, _MAC), address.key, b"server", session)
@@ -135,7 +134,7 @@ class Channel:
         """Accept a connection; raises like ``to``."""
         connection.settimeout(GREETING_S)
         other = _received(connection, _NONCE)
-        own = secrets.token_bytes(_NONCE)
+        own = os.urandom(_NONCE)
         session = other + own
         connection.sendall(own + _mac(key, b"server", session))
         _check(_received(connection, _MAC), key, b"client", session)

@@ -53,8 +53,10 @@ def find_symbols(shard: Shard, held: Mask, query: SymbolQuery, bounds: Bounds) -
     name = query.name.replace("::", ".").replace("#", ".")
     matcher = _Glob(name) if query.is_glob else _Name(name)
     matches = list[FoundSymbol]()
-    for number in _candidates(shard, matcher.needle, held):
-        label = shard.symbol_label(number)
+    numbers = _candidates(shard, matcher.needle, held)
+    for number, label in zip(
+        numbers, shard.symbol_labels(np.array(numbers, np.int64)), strict=True
+    ):
         if score := matcher.score(label) * (KEY if shard.symbol_kind[number] == _TEXT else 1):
             matches.append(FoundSymbol(score, len(label), number))
         if len(matches) % 1024 == 1023 and bounds.reached():
