@@ -12,6 +12,7 @@ import hmac
 import json
 import os
 import socket
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
@@ -20,11 +21,12 @@ from .version import __version__
 
 FILE = os.path.join("v1", "answering.json")
 GREETING_S = 1.0  # to connect and to prove the key
+SEND_S = 30.0  # for the other side to take a message
 MAX_BYTES = 1 << 30  # of a message
 _NONCE, _MAC = 32, hashlib.sha256().digest_size
 _LOOPBACK = "127.0.0.1"
 # variables that decide which files are searched, and how they are read
-_PREFIXES = ("CODEINTEL_", "GIT_")
+_PREFIXES = ("CODEINTEL_", "GIT_CONFIG")
 _NAMES = ("HOME", "USERPROFILE", "XDG_CONFIG_HOME")
 _OTHERS = frozenset(  # of this prefix, but without effect on a search
     {
@@ -46,28 +48,27 @@ class Address(NamedTuple):
     pid: int
     host: str  # the machine: a home may be shared by several
     version: str
-    environment: dict[str, str]
+    environment: str  # digest of the variables on which answers depend
 
     @classmethod
     def of_this_process(cls, port: int) -> Address:
-        return cls(
-            port, os.urandom(32), os.getpid(), socket.gethostname(), __version__,
-            environment(),
-        )  # fmt: skip
+        key = os.urandom(32)
+        return cls(port, key, os.getpid(), socket.gethostname(), __version__, digest_of(key))
 
     def serves(self) -> bool:
         """Whether this process's commands would get the same answers there as here."""
-        here = (socket.gethostname(), __version__, environment())
+        here = (socket.gethostname(), __version__, digest_of(self.key))
         return (self.host, self.version, self.environment) == here
 
 
-def environment(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the variables on which the answer to a command depends."""
-    return {
-        name: value
+def digest_of(key: bytes, variables: Mapping[str, str] = os.environ) -> str:
+    """Return a digest of the variables on which answers depend; they may hold secrets."""
+    values = sorted(
+        (name, value)
         for name, value in variables.items()
         if (name.startswith(_PREFIXES) and name not in _OTHERS) or name in _NAMES
-    }
+    )
+    return _mac(key, b"environment", json.dumps(values).encode()).hex()
 
 
 def read_address(home: str) -> Address | None:
@@ -83,7 +84,8 @@ def read_address(home: str) -> Address | None:
 def write_address(home: str, address: Address) -> None:
     """Write an address to a home, readable by this user alone."""
     path = os.path.join(home, FILE)
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    for folder in (home, os.path.dirname(path)):  # each private, if it is new
+        os.makedirs(folder, mode=0o700, exist_ok=True)
     temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -117,12 +119,13 @@ class Channel:
         ------
         OSError, Refused : nobody answers there, or somebody without the key.
         """
+        ends_at = time.monotonic() + GREETING_S
         connection = socket.create_connection((_LOOPBACK, address.port), GREETING_S)
         try:
             own = os.urandom(_NONCE)
             connection.sendall(own)
-            session = own + _received(connection, _NONCE)
-            _check(_received(connection, _MAC), address.key, b"server", session)
+            session = own + _received(connection, _NONCE, ends_at)
+            _check(_received(connection, _MAC, ends_at), address.key, b"server", session)
             connection.sendall(_mac(address.key, b"client", session))
         except BaseException:
             connection.close()
@@ -132,31 +135,32 @@ class Channel:
     @classmethod
     def of(cls, connection: socket.socket, key: bytes) -> Channel:
         """Accept a connection; raises like ``to``."""
-        connection.settimeout(GREETING_S)
-        other = _received(connection, _NONCE)
+        ends_at = time.monotonic() + GREETING_S
+        other = _received(connection, _NONCE, ends_at)
         own = os.urandom(_NONCE)
         session = other + own
         connection.sendall(own + _mac(key, b"server", session))
-        _check(_received(connection, _MAC), key, b"client", session)
+        _check(_received(connection, _MAC, ends_at), key, b"client", session)
         return cls(connection, key, session)
 
     def send(self, role: bytes, message: bytes) -> None:
         proof = _mac(self._key, role, self._session + message)
+        self._connection.settimeout(SEND_S)
         self._connection.sendall(len(message).to_bytes(8, "little") + proof + message)
 
-    def receive(self, role: bytes, wait_s: float | None) -> bytes:
+    def receive(self, role: bytes, wait_s: float) -> bytes:
         """Return the other side's message.
 
         Raises
         ------
         OSError, Refused : it did not come in time, or is not from the other side.
         """
-        self._connection.settimeout(wait_s)
-        size = int.from_bytes(_received(self._connection, 8), "little")
+        ends_at = time.monotonic() + wait_s
+        size = int.from_bytes(_received(self._connection, 8, ends_at), "little")
         if size > MAX_BYTES:
             raise Refused("The message is too long.")
-        proof = _received(self._connection, _MAC)
-        message = _received(self._connection, size)
+        proof = _received(self._connection, _MAC, ends_at)
+        message = _received(self._connection, size, ends_at)
         _check(proof, self._key, role, self._session + message)
         return message
 
@@ -169,9 +173,6 @@ class Channel:
             return False
         except OSError:
             return True
-        finally:
-            with suppress(OSError):
-                self._connection.settimeout(None)
 
     def close(self) -> None:
         self._connection.close()
@@ -186,9 +187,10 @@ def _check(proof: bytes, key: bytes, role: bytes, text: bytes) -> None:
         raise Refused("The other side does not know the key.")
 
 
-def _received(connection: socket.socket, size: int) -> bytes:
+def _received(connection: socket.socket, size: int, ends_at: float) -> bytes:
     received = bytearray()
     while len(received) < size:
+        connection.settimeout(max(0.001, ends_at - time.monotonic()))
         part = connection.recv(min(1 << 20, size - len(received)))
         if not part:
             raise Refused("The connection was closed.")

@@ -18,6 +18,7 @@ import msgspec
 
 from .compactor import Compactor
 from .errors import IndexingCancelled, ShardError, SourceError
+from .files import storage_errors
 from .index.shard.cache import Shards
 from .index.store import REMOVED, Store, StoredRepository
 from .index.update.report import NOTHING, IndexReport, Progress
@@ -66,8 +67,8 @@ class Indexer:
         self._follow = follow
         self._counted: dict[Path, int] = {}  # left_out_changes, before the last whole run
         self._compactor = Compactor(settings, shards, follow, lambda: self._processes)
-        # a server's watcher does the same
-        self._renewal = Renewal(store, self._renew) if follow and look_here else None
+        # a server's watcher rebuilds, too
+        self._renewal = Renewal(store if follow and look_here else None, self._renew)
 
     def _renew(self, name: str, cancel: threading.Event) -> None:
         self.index(self.repository(name), cancel=cancel, requested=False)
@@ -132,8 +133,7 @@ class Indexer:
     def outlay(self, repository: Repository, rebuild: bool = False) -> Outlay | None:
         """Estimate what ``index`` would send to an embedding endpoint without consent.
 
-        None if no consent is needed. Raises like ``outlay_of``, and SourceError for an unreadable
-        folder.
+        None if no consent is needed. Raises like ``outlay_of``; SourceError: an unreadable folder.
         """
         from .outlay import outlay_of, with_embedder
 
@@ -216,7 +216,9 @@ class Indexer:
         stored = self._store.stored(repository)
         if rebuild:  # an update of some paths leaves it due
             clear_rebuild(folder)
-            self._store.drop_old(stored)
+        if not is_rebuild_due(folder):
+            with suppress(OSError):  # it is only no longer needed
+                self._store.drop_old(repository.name)
         if only is None and left_out is not None:
             self._counted[stored.folder] = left_out
         snapshot = self._repositories.snapshot(stored)
@@ -354,7 +356,8 @@ class Indexer:
         removed = stored.folder.with_name(f"{REMOVED}{uuid4().hex}-{stored.folder.name}")
         if "_processes" in vars(self):
             self._processes.end_idle()  # Windows keeps the files that it has open
-        with one_writer(stored):
+        with one_writer(stored), storage_errors(self._settings.home):
+            self._store.drop_old(stored.repository.name)
             (stored.folder / "repository.json").unlink(missing_ok=True)
             try:
                 # a writer waiting for the lock must not write into the deleted folder
@@ -362,7 +365,6 @@ class Indexer:
             except OSError:  # Windows cannot rename a folder with an open lock
                 removed = stored.folder
         shutil.rmtree(removed, ignore_errors=True)
-        self._store.drop_old(stored)
         self._store.sweep_removed()
         return stored.repository.name
 
@@ -392,8 +394,7 @@ class Indexer:
 
     def close(self) -> None:
         """Stop background work."""
-        if self._renewal is not None:
-            self._renewal.close()
+        self._renewal.close()
         self._compactor.close()
         if "_processes" in vars(self):
             self._processes.close()

@@ -64,7 +64,7 @@ class Repositories:
         # threads read and replace it
         self._repositories: tuple[
             tuple[tuple[str, int, int], ...], list[StoredRepository], tuple[int, int] | None
-        ] = ((), [], None)
+        ] = ((("", 0, 0),), [], None)  # not read yet
         # all repositories, and those in scope by the scope's names
         self._chosen: tuple[
             list[StoredRepository], dict[tuple[str, ...], list[StoredRepository]]

@@ -12,7 +12,7 @@ from tornado.ioloop import PeriodicCallback
 from traitlets import Bool, Float, Int, List, Unicode, default, observe, validate
 
 from codeintel_nb.client.kernel import PID, URL
-from codeintel_nb.engines.process_engine import in_processes
+from codeintel_nb.engines.process_engine import in_processes, process_count
 from codeintel_nb.errors import CodeIntelError
 from codeintel_nb.operations.limits import Limits
 from codeintel_nb.scopes.namespaces import registry_prefix, server_tag
@@ -145,6 +145,7 @@ class CodeIntelApp(ExtensionApp):
             lambda name, message: self.log.warning("codeintel: %s", message),
         )
         self.service.registry_counts.register()
+        self.service.calls.has_processes = process_count(settings) > 1
         self.service.base_url = server.base_url
         self.service.has_remote_kernels = bool(
             getattr(server.gateway_config, "gateway_enabled", False)

@@ -19,7 +19,7 @@ from codeintel_nb import exchange
 from codeintel_nb.cli import forward
 from codeintel_nb.exchange import Address, Channel, Refused, read_address, write_address
 from codeintel_nb.operations.table import OPERATIONS
-from codeintel_nb.server.listener import Listener
+from codeintel_nb.server.listener import MAX_COMMANDS, Listener
 from tests.test_hardening import ENVIRONMENT, run_cli
 
 COMMANDS = [
@@ -84,7 +84,7 @@ def without_times(outcome):
 
 def asked(home, *arguments):
     """Return the answer of the listening process, or None."""
-    return forward._asked(home, read_address(home), arguments)
+    return forward._asked(read_address(home), arguments)
 
 
 def test_answers_are_those_of_the_command_itself(listener, home):
@@ -126,21 +126,90 @@ def test_watch_leaves_no_address(watching, home):
     assert not os.path.exists(path)
 
 
-def test_killed_process_is_not_asked_again(watching, home):
+def test_killed_process_is_missed_by_no_command(watching, home):
     watching.kill()
     watching.wait()
     code, out, _ = run_cli(home, "grep", "charge_card")
     assert (code, "payment.py" in out) == (0, True)
+
+
+def test_listener_takes_the_place_of_one_that_ended(shop, home, monkeypatch):
+    monkeypatch.setattr("codeintel_nb.server.listener.CHECK_S", 0.1)
+    first, second = Listener(shop), Listener(shop)
+    second.close()
+    ends = time.monotonic() + 10
+    while read_address(home) is None:
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+    assert asked(home, "paths")
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    write_address(home, read_address(home)._replace(pid=child.pid, port=1))  # it was killed
+    while read_address(home).port == 1:
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+    assert asked(home, "paths")
+    first.close()
     assert read_address(home) is None
+
+
+def test_slow_handshakes_end_in_time(listener, home, monkeypatch):
+    """Whoever does not know the key holds no place for long, whatever it sends."""
+    port = read_address(home).port
+    slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(MAX_COMMANDS)]
+    ends = time.monotonic() + 3
+    while time.monotonic() < ends:
+        for connection in slow:
+            try:
+                connection.send(b"x")
+            except OSError:
+                pass
+        time.sleep(0.5)
+    assert asked(home, "paths")
+    for connection in slow:
+        connection.close()
+
+
+def test_address_holds_no_secret_and_a_new_home_is_private(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "Authorization: Basic secret")
+    home = tmp_path / "new" / "home"
+    address = Address.of_this_process(1)
+    write_address(str(home), address)
+    assert "secret" not in (home / exchange.FILE).read_text()
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert address.serves()
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "other")
+    assert not address.serves()
+    monkeypatch.undo()
+    monkeypatch.setenv("GIT_EDITOR", "vim")
+    address = Address.of_this_process(1)
+    monkeypatch.setenv("GIT_EDITOR", "nano")
+    assert address.serves(), "it decides no search"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["grep", "x"], "/a"),
+        (["grep", "--home", "/b", "x"], "/b"),
+        (["grep", "--home=/b", "x", "--home", "/c"], "/c"),
+        (["grep", "--home", "", "x"], "/a"),
+        (["grep", "--home=", "x"], "/a"),
+        (["grep", "--", "--home", "/b"], "/a"),
+        (["grep", "--home"], "/a"),
+    ],
+)
+def test_home_of_the_arguments(arguments, expected, monkeypatch):
+    monkeypatch.setenv("CODEINTEL_HOME", "/a")
+    assert forward._home(arguments) == expected
 
 
 def test_another_environment_is_answered_here(listener, home):
     assert asked(home, "paths")
-    environment = {"CODEINTEL_MAX_FILE_BYTES": "30"}
     address = read_address(home)
     assert address.serves()
     for changed in (
-        address._replace(environment={**address.environment, **environment}),
+        address._replace(environment="another"),
         address._replace(version="0.0.1"),
         address._replace(host="elsewhere"),
     ):

@@ -16,11 +16,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # OpenBLAS threads only speed up matrix products; starting them takes longer than a command
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from .forward import forwarded
+    from .guard import prepare_streams
 
     words = sys.argv[1:] if arguments is None else arguments
-    code = forwarded(words)
+    was_open = prepare_streams()
+    code = forwarded(words, was_open)
     if code is not None:
         return code
     from .parser import run
 
-    return run(words)
+    return run(words, was_open)

@@ -1,4 +1,4 @@
-"""Search commands answered by a process that is warm: a server, or ``codeintel watch``.
+"""Search commands answered by an already running process: a server, or ``codeintel watch``.
 
 This module imports little. Whatever goes wrong, the command then runs in its own process.
 """
@@ -11,17 +11,20 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ..exchange import Address, Channel, Refused, read_address, remove_address
+from ..exchange import Address, Channel, Refused, read_address
 from ..output.terminal import emit, emit_json
-from .guard import guarded, in_utf8, prepare_streams
+from .guard import guarded, in_utf8
 
 COMMANDS = frozenset({"grep", "search", "symbols", "paths"})
 HELP = frozenset({"-h", "--help"})
 ANSWER_S = 60.0  # then this process searches itself
 
 
-def forwarded(arguments: Sequence[str]) -> int | None:
-    """Return the exit code of a command answered elsewhere; None if there is no answer."""
+def forwarded(arguments: Sequence[str], was_open: bool) -> int | None:
+    """Return the exit code of a command answered elsewhere; None if there is no answer.
+
+    ``was_open`` is the result of ``prepare_streams``.
+    """
     if (
         not arguments
         or arguments[0] not in COMMANDS
@@ -29,14 +32,12 @@ def forwarded(arguments: Sequence[str]) -> int | None:
         or not HELP.isdisjoint(arguments)
     ):
         return None
-    home = _home(arguments)
-    address = read_address(home)
+    address = read_address(_home(arguments))
     if address is None or not address.serves():
         return None
-    was_open = prepare_streams()
 
     def run() -> int:
-        answer = _asked(home, address, in_utf8(arguments))
+        answer = _asked(address, in_utf8(arguments))
         if answer is None:
             raise _Unanswered
         return _write(answer, as_json)
@@ -52,7 +53,7 @@ class _Unanswered(BaseException):
     """Lack of an answer; not an error of the command."""
 
 
-def _asked(home: str, address: Address, arguments: Sequence[str]) -> Any:
+def _asked(address: Address, arguments: Sequence[str]) -> Any:
     """Return the answer, or None if there is none."""
     try:
         channel = Channel.to(address)
@@ -61,9 +62,6 @@ def _asked(home: str, address: Address, arguments: Sequence[str]) -> Any:
             return json.loads(channel.receive(b"answer", ANSWER_S))
         finally:
             channel.close()
-    except ConnectionRefusedError:  # its process was killed
-        remove_address(home, address)
-        return None
     except (OSError, Refused, ValueError):
         return None
 
@@ -79,13 +77,14 @@ def _write(answer: dict[str, Any], as_json: bool) -> int:
 def _home(arguments: Sequence[str]) -> str:
     """Return the folder of the index that the arguments or the environment name."""
     home = os.environ.get("CODEINTEL_HOME", "")
-    for at, argument in enumerate(arguments):
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    for at, argument in enumerate(options):
         if argument.startswith("--home="):
-            home = argument.partition("=")[2]
-        elif argument == "--home" and at + 1 < len(arguments):
-            home = arguments[at + 1]
+            home = argument.partition("=")[2] or home
+        elif argument == "--home":
+            home = next(iter(arguments[at + 1 : at + 2]), "") or home
     if not home:
         import platformdirs
 
         home = platformdirs.user_data_dir("codeintel", appauthor=False)
-    return os.path.abspath(os.path.expanduser(home))
+    return os.path.join(os.getcwd(), os.path.expanduser(home))

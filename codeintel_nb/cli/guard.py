@@ -1,4 +1,4 @@
-"""Ends of a command: its exit code, and plain messages for what fails."""
+"""Exit codes and error messages of commands."""
 
 from __future__ import annotations
 

@@ -15,12 +15,14 @@ from ..operations.table import OPERATIONS
 from ..scopes.namespaces import registry_prefix
 from ..workspace import Workspace
 from . import commands
-from .guard import ERROR, guarded, in_utf8, prepare_streams
+from .guard import ERROR, guarded, in_utf8
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run one command; return the exit code."""
-    was_open = prepare_streams()
+def run(arguments: Sequence[str], was_open: bool) -> int:
+    """Run one command; return the exit code.
+
+    ``was_open`` is the result of ``prepare_streams``.
+    """
     parser = _parser()
     args, unknown = parser.parse_known_args(in_utf8(arguments))
     if unknown:

@@ -1,4 +1,4 @@
-"""Values that cross between an engine and its search processes.
+"""Messages exchanged between an engine and its search processes.
 
 A frame is a length and a pickle. Both ends are this program, and nobody else holds the pipes.
 """

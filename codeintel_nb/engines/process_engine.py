@@ -1,9 +1,9 @@
-"""Engine of a server: searches by meaning run in processes beside it, on all cores.
+"""Engine of a server: concurrent semantic searches run in processes beside it.
 
-In one process, Python runs one search at a time. A first search runs here. Once two come together,
-processes are started, one per core, and take the searches by meaning. They map the same files, so
-the text and the vectors are in memory once. A process that dies, as when another program cuts a
-mapped file short, is replaced; the server goes on.
+In one process, Python runs one search at a time. The first search runs here. Once two overlap,
+processes are started, one per core, and take the semantic searches. They map the same files, so the
+text and the vectors are in memory once. If a process dies, for example because a mapped file was
+truncated, only its own search fails.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -35,6 +35,7 @@ from .frames import READY, End, Search, Start, read_frame, write_frame
 
 MAX_PROCESSES = 4  # by default
 GRACE_S = 5.0  # beyond a search's time limit, for a process to end it
+START_S = 60.0  # for a process to start
 IDLE_S = 300.0  # without a search; then the processes end
 MAX_ENDED = 1_000  # calls that are remembered
 BUSY_S = 1.0  # a search waits so long for a process before it runs here
@@ -48,14 +49,34 @@ class _Process:
         module = "codeintel_nb.engines.search_process"
         self._child = spawn(module, self._stderr, root)
         self._write_lock = threading.Lock()
+        self._is_late = False
         self.send(Start(settings, str(root)))
 
     def is_started(self) -> bool:
         """Wait until the process can search; return whether it can."""
         assert self._child.stdout is not None
-        with suppress(EOFError, OSError):
+        with self._killed_after(START_S), suppress(EOFError, OSError):
             return bool(read_frame(self._child.stdout) == READY)
         return False
+
+    @contextmanager
+    def _killed_after(self, limit_s: float | None) -> Iterator[None]:
+        """Kill the process if the block takes longer."""
+        if limit_s is None:
+            yield
+            return
+
+        def kill() -> None:
+            self._is_late = True
+            self._child.kill()
+
+        timer = threading.Timer(limit_s, kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def send(self, frame: Any) -> None:
         assert self._child.stdin is not None
@@ -70,23 +91,22 @@ class _Process:
         EngineError : the process died, or did not end in time.
         """
         assert self._child.stdout is not None
-        killer = None
-        if search.limit.timeout_s is not None:
-            killer = threading.Timer(search.limit.timeout_s + GRACE_S, self._child.kill)
-            killer.daemon = True
-            killer.start()
+        timeout_s = search.limit.timeout_s
         try:
-            self.send(search)
-            answer = read_frame(self._child.stdout)
+            with self._killed_after(None if timeout_s is None else timeout_s + GRACE_S):
+                self.send(search)
+                answer = read_frame(self._child.stdout)
         except (EOFError, OSError):
             how = how_it_ended(self._child.wait(), self._stderr)
+            if self._is_late:
+                how = "did not end in time and was stopped."
             raise EngineError(
-                f"The process of this search {how} Other searches go on. If it happens again, "
+                f"The process of this search {how} Other searches continue. If it happens again, "
                 "a file of the index may be damaged. Run: codeintel doctor"
             ) from None
-        finally:
-            if killer is not None:
-                killer.cancel()
+        except BaseException:  # the rest of the answer would be read by the next search
+            self._child.kill()
+            raise
         if isinstance(answer, Exception):
             raise answer
         result: Answer = answer
@@ -102,17 +122,17 @@ class _Process:
 
 
 class ProcessEngine:
-    """Engine that passes on all calls but concurrent searches by meaning."""
+    """Engine that passes on all calls but concurrent semantic searches."""
 
-    def __init__(self, local: Engine, settings: Settings, root: Path, count: int = 0) -> None:
-        """Use ``count`` processes for the shards below ``root``; 0: one per core."""
+    def __init__(self, local: Engine, settings: Settings, root: Path, processes: int) -> None:
+        """Use this many processes for the shards below ``root``."""
         self._local, self._settings, self._root = local, settings, root
-        self.processes = count or min(MAX_PROCESSES, os.cpu_count() or 1)
+        self.processes = processes
         self._idle: SimpleQueue[_Process] = SimpleQueue()
         self._processes: list[_Process] = []
         self._calls: dict[str, _Process] = {}
         self._ended: OrderedDict[str, bool] = OrderedDict()  # calls that had not begun
-        self._running = 0  # searches by meaning
+        self._running = 0  # semantic searches
         self._starting = 0  # threads that start processes
         self._used_at = 0.0
         self._sweep: threading.Timer | None = None
@@ -166,22 +186,33 @@ class ProcessEngine:
                 threading.Thread(target=self._start, name="codeintel-start", daemon=True).start()
             if not self._processes:
                 return None
-        try:
-            return self._idle.get(timeout=BUSY_S)
-        except Empty:
-            return None
+        ends_at = time.monotonic() + BUSY_S
+        with suppress(Empty):
+            while True:
+                process = self._idle.get(timeout=max(0.0, ends_at - time.monotonic()))
+                if process.is_alive:
+                    return process
+                self._discard(process)
+        return None
+
+    def _discard(self, process: _Process) -> None:
+        with self._lock, suppress(ValueError):
+            self._processes.remove(process)
+        process.end()
 
     def _start(self) -> None:
         """Start the processes that are missing, one after the other."""
         try:
             while not self._closed and len(self._processes) < self.processes:
                 process = _Process(self._settings, self._root)
-                if self._closed or not process.is_started():
-                    process.end()
-                    return
+                is_started = process.is_started()
                 with self._lock:
-                    self._processes.append(process)
-                self._idle.put(process)
+                    if is_started and not self._closed:
+                        self._processes.append(process)
+                        self._idle.put(process)
+                        continue
+                process.end()
+                return
         except (OSError, EngineError):
             return  # no memory for another process: search here
         finally:
@@ -197,9 +228,7 @@ class ProcessEngine:
             if process.is_alive and not self._closed:
                 self._idle.put(process)
                 return
-            with suppress(ValueError):
-                self._processes.remove(process)
-        process.end()
+        self._discard(process)
 
     def _end_idle(self) -> None:
         """End the processes if nobody has searched for a while."""
@@ -281,7 +310,12 @@ class ProcessEngine:
         return self._local.revisions(targets)
 
 
+def process_count(settings: Settings) -> int:
+    """Return the number of search processes of a server."""
+    return settings.search_processes or min(MAX_PROCESSES, os.cpu_count() or 1)
+
+
 def in_processes(settings: Settings) -> Callable[[Engine], Engine]:
     """Return the engine of a server, for a ``Workspace``."""
     root = Store(settings.home).root
-    return lambda local: ProcessEngine(local, settings, root, settings.search_processes)
+    return lambda local: ProcessEngine(local, settings, root, process_count(settings))

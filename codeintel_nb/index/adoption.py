@@ -1,8 +1,8 @@
-"""Adoption of the indexes that an earlier version left in a home.
+"""Adoption of indexes in the previous format.
 
-Their shards answer at once, by hard links in the folder of this format. A rebuild, which a server
-or ``codeintel watch`` starts in the background, replaces them. Until then the earlier version finds
-its own folder as it was.
+Their shards answer at once, as hard links in the folder of this format. A rebuild, which a server
+or ``codeintel watch`` starts in the background, replaces them. Until then, the previous version
+still finds its own folder unchanged.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -19,45 +20,63 @@ import msgspec
 from ..files import make_private, replace
 
 PART = ".adopting-"  # prefix of a folder being filled
-MAX_PART_AGE_S = 3600.0  # then its process is taken for dead
+MAX_PART_AGE_S = 3600.0  # then its process is presumed dead
 REBUILD = "rebuild-due"  # marks a repository whose next run over the whole folder is a rebuild
+RENAMED = "renamed.json"
 _OWN = ("repository.json", "seen.json", "stopped.json")
 
 
 def adopt(old: Path, root: Path, new_format: int) -> None:
     """Adopt each repository below ``old`` that has no folder below ``root``.
 
+    One that cannot be adopted is left alone: it is damaged, changing, or not readable.
+
     Raises
     ------
     OSError : ``old`` is not readable, or the folder around ``root`` not writable.
     """
-    missing = [folder for folder in old.iterdir() if not (root / folder.name).exists()]
-    folders = [folder for folder in missing if (folder / "snapshot.json").exists()]
+    sweep_parts(root)
+    folders = [one for one in described(old) if not (root / one.name).exists()]
     if not folders:
         return
     make_private(root)
-    for part in root.parent.glob(f"{PART}*"):
-        if time.time() - part.stat().st_mtime > MAX_PART_AGE_S:
-            shutil.rmtree(part, ignore_errors=True)
+    if not (root.parent / RENAMED).exists():
+        with suppress(FileNotFoundError):
+            replace(root.parent / RENAMED, (old.parent / RENAMED).read_bytes())
     for folder in folders:
         part = root.parent / f"{PART}{uuid4().hex}"
-        # a damaged index, or one that another process changes or adopts
         with suppress(OSError, shutil.Error, ValueError, KeyError, TypeError):
             _fill(part, folder, new_format)
             part.rename(root / folder.name)
         shutil.rmtree(part, ignore_errors=True)
-    with suppress(OSError):
-        shutil.copyfile(old.parent / "renamed.json", root.parent / "renamed.json")
+
+
+def described(root: Path) -> Iterator[Path]:
+    """Yield the folders of repositories that are neither removed nor half-built."""
+    for folder in root.iterdir():
+        with suppress(OSError):
+            if not folder.name.startswith(".") and (folder / "repository.json").exists():
+                yield folder
+
+
+def sweep_parts(root: Path) -> None:
+    """Delete the folders of adoptions that did not finish."""
+    for part in root.parent.glob(f"{PART}*"):
+        with suppress(OSError):  # its process has just finished
+            if time.time() - part.stat().st_mtime > MAX_PART_AGE_S:
+                shutil.rmtree(part, ignore_errors=True)
 
 
 def _fill(part: Path, folder: Path, new_format: int) -> None:
     snapshot = msgspec.json.decode((folder / "snapshot.json").read_bytes())
+    shards = [folder / "shards" / shard["id"] for shard in snapshot["shards"]]
+    if not all((shard / "manifest.json").exists() for shard in shards):
+        raise FileNotFoundError(folder)
     (part / "shards").mkdir(parents=True, mode=0o700)
     part.chmod(0o700)
-    for shard in snapshot["shards"]:
-        shutil.copytree(
-            folder / "shards" / shard["id"], part / "shards" / shard["id"], copy_function=_link
-        )
+    for shard in shards:
+        shutil.copytree(shard, part / "shards" / shard.name, copy_function=_link)
+        os.utime(part)  # it is still being filled
     for name in _OWN:
         with suppress(FileNotFoundError):
             shutil.copyfile(folder / name, part / name)

@@ -9,18 +9,18 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 import msgspec
 
 from ..errors import ShardError
 from ..files import make_private, replace, storage_errors
 from ..sources.repository import Repository
-from .adoption import adopt
+from .adoption import REBUILD, RENAMED, adopt, described, sweep_parts
 from .locking import acquire_lock
 from .shard.manifest import FORMAT, OLD_FORMAT
 from .shard.mapping import FILES_EXHAUSTED
 
-RENAMED = "renamed.json"
 REMOVED = ".removed-"  # prefix of a removed repository's folder until it is deleted
 
 
@@ -76,13 +76,16 @@ def _shard_folder(folder: Path, shard_id: str) -> Path:
 
 @lru_cache(4096)
 def _shard_key(folder: Path, shard_id: str) -> str:
-    return f"{folder.name}/shards/{shard_id}"
+    version = folder.parent.parent.name
+    above = "" if version == f"v{FORMAT}" else f"../../{version}/repositories/"
+    return f"{above}{folder.name}/shards/{shard_id}"
 
 
 class Store:
     """Folder of every repository's index: ``$CODEINTEL_HOME/v{FORMAT}/repositories``.
 
-    Each format has its own folder. Indexes of the format before are adopted.
+    Each format has its own folder. Indexes of the previous format are adopted; where that fails, as
+    in a home that is only read, they are searched in their own folder.
     """
 
     def __init__(self, home: Path) -> None:
@@ -90,38 +93,50 @@ class Store:
         self.damaged: dict[str, str] = {}  # folder with an unreadable description -> reason
         self.root = home / f"v{FORMAT}" / "repositories"
         self._old = home / f"v{OLD_FORMAT}" / "repositories"
-        try:
+        with suppress(OSError):
             if self._old.is_dir():
                 adopt(self._old, self.root, FORMAT)
-        except OSError:
-            if not self.root.exists():  # a home that is only read
-                self.root = self._old
 
     def adopted(self) -> list[str]:
-        """Return the repositories with an index of the format before."""
-        if self.root == self._old or not self._old.is_dir():
+        """Return the repositories with an adopted index, which waits for its rebuild."""
+        if not self._old.is_dir():
             return []
-        return [one.repository.name for one in self.repositories() if self._old_of(one).exists()]
+        return [
+            one.repository.name for one in self.repositories() if (one.folder / REBUILD).exists()
+        ]
 
-    def drop_old(self, stored: StoredRepository) -> None:
-        """Delete a repository's index of the format before, if there is one."""
-        old = self._old_of(stored)
-        if self.root != self._old and old.exists():
-            (old / "repository.json").unlink(missing_ok=True)
-            shutil.rmtree(old, ignore_errors=True)
-            if not any(self._old.iterdir()):
-                shutil.rmtree(self._old.parent, ignore_errors=True)
+    def drop_old(self, name: str) -> None:
+        """Delete a repository's index of the previous format, if there is one.
 
-    def _old_of(self, stored: StoredRepository) -> Path:
-        return self._old / stored.folder.name
+        Raises
+        ------
+        OSError : it cannot be deleted.
+        """
+        old = self._old / self.folder_of(name).name
+        if not old.exists():
+            return
+        removed = old.with_name(f"{REMOVED}{uuid4().hex}")
+        old.rename(removed)  # at once, so that it is not adopted again
+        shutil.rmtree(removed, ignore_errors=True)
+        if not any(described(self._old)):
+            shutil.rmtree(self._old.parent, ignore_errors=True)
+
+    def _folders(self) -> list[Path]:
+        """Return the folders of all repositories, not adopted ones included."""
+        try:
+            folders = list(self.root.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            folders = []
+        current = {folder.name for folder in folders}
+        with suppress(OSError):
+            folders += [one for one in described(self._old) if one.name not in current]
+        return folders
 
     def repositories(self) -> list[StoredRepository]:
         """Return every repository with a readable description, by name."""
         readable, damaged = list[StoredRepository](), dict[str, str]()
         try:
-            folders = list(self.root.iterdir())
-        except (FileNotFoundError, NotADirectoryError):
-            return []
+            folders = self._folders()
         except OSError as error:
             if error.errno in FILES_EXHAUSTED:
                 raise
@@ -172,7 +187,8 @@ class Store:
         return stored
 
     def sweep_removed(self) -> None:
-        """Delete folders of removed repositories left by a crash."""
+        """Delete folders of removed and half-adopted repositories left by a crash."""
+        sweep_parts(self.root)
         for folder in self.root.glob(f"{REMOVED}*"):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -24,7 +24,7 @@ from .sql_columns import columns_read
 from .table import ANSWER, MAX_ROWS, MEMORY_LIMIT, OWN_SCHEMA, SCHEMA, Table
 
 EMPTY = "The SQL statement is empty. Try: select language, count(*) from files group by all"
-COUNTED = ("lines", "start_line")  # columns loaded in any case, to count the rows
+COUNTED = ("lines", "start_line")  # always loaded, so that rows can be counted
 WATCHED_S = 0.05  # between checks of a query's bounds
 # DuckDB functions that read files, run text as SQL, or reveal settings, folders and secrets
 _TELLING = re.compile(
@@ -65,7 +65,7 @@ def run_sql(
     )
     with _search_errors(bounds):
         query, tree = _checked(connection, statement)
-    _load_all(connection, statement, columns_read(tree), shards, hits)
+        _load_all(connection, statement, columns_read(tree), shards, hits, bounds)
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
     loaded_at = time.perf_counter()
@@ -83,6 +83,7 @@ def _load_all(
     read: frozenset[str] | None,
     shards: list[InScope],
     hits: Sequence[Hit],
+    bounds: Bounds,
 ) -> None:
     """Load the tables mentioned by a statement, at least with the columns ``read``.
 
@@ -108,7 +109,7 @@ def _load_all(
         )
     for name in TABLES:
         if _mentions(statement, name):
-            _load(connection, name, read, shards)
+            _load(connection, name, read, shards, bounds)
 
 
 def _answer(connection: Any, query: str, bounds: Bounds, most_rows: int) -> bool:
@@ -131,16 +132,19 @@ def _search_errors(bounds: Bounds) -> Iterator[None]:
     try:
         yield
     except duckdb.InterruptException:
-        if bounds.cancel is not None and bounds.cancel.is_set():
-            raise SearchError("The SQL query was cancelled.") from None
-        raise SearchError(
-            "The SQL query timed out. Narrow the scope, or allow more time."
-        ) from None
+        raise _stopped(bounds) from None
     except duckdb.Error as error:
         first = str(error).strip().splitlines()[0]
         raise SearchError(
             f"SQL error: {first} (Tables: repositories, files, chunks, symbols, cells, hits.)"
         ) from None
+
+
+def _stopped(bounds: Bounds) -> SearchError:
+    """Return the error of a query that reached its bounds."""
+    if bounds.cancel is not None and bounds.cancel.is_set():
+        return SearchError("The SQL query was cancelled.")
+    return SearchError("The SQL query timed out. Narrow the scope, or allow more time.")
 
 
 def _checked(connection: Any, statement: str) -> tuple[str, Any]:
@@ -299,21 +303,28 @@ def _interrupted(connection: Any, bounds: Bounds) -> Iterator[None]:
         watcher.join()
 
 
-def _load(connection: Any, name: str, read: frozenset[str] | None, shards: list[InScope]) -> None:
+def _load(
+    connection: Any,
+    name: str,
+    read: frozenset[str] | None,
+    shards: list[InScope],
+    bounds: Bounds,
+) -> None:
     """Fill one table with the rows in scope of every shard."""
     for repo, shard, mask in shards:
-        columns = {
-            column: values()
-            for column, values in TABLES[name](shard, mask).items()
-            if read is None or column in read or column in COUNTED
-        }
+        columns = dict[str, Any]()
+        for column, values in TABLES[name](shard, mask).items():
+            if bounds.reached():
+                raise _stopped(bounds)
+            if read is None or column in read or column in COUNTED:
+                columns[column] = values()
         connection.register("given", columns)
-        values = ", ".join(
+        selected = ", ".join(
             "make_timestamp(modified // 1000)" if column == "modified" else column
             for column in columns
         )
         connection.execute(
-            f"insert into {name} (repo, {', '.join(columns)}) select $repo, {values} from given",
+            f"insert into {name} (repo, {', '.join(columns)}) select $repo, {selected} from given",
             {"repo": repo},
         )
         connection.unregister("given")

@@ -28,7 +28,7 @@ def columns_read(tree: Any) -> frozenset[str] | None:
         _collect(tree, columns, tables)
     except _ReadsAll:
         return None
-    # the name of a table, read as a column, is a whole row
+    # a table name used as a column denotes the whole row
     return None if columns & tables else frozenset(columns)
 
 
@@ -40,6 +40,8 @@ def _collect(node: Any, columns: set[str], tables: set[str]) -> None:
         return
     if "class" in node:
         _check(node["class"] in _EXPRESSIONS)
+        # of a function called on a column, the schema is the column
+        _check(not (node.get("schema") or node.get("catalog")))
         if node["class"] == "COLUMN_REF":
             columns.add(node["column_names"][-1].lower())
     if "from_table" in node:

@@ -1,4 +1,4 @@
-"""Definitions by name: places from columns, details from the catalog."""
+"""Definitions by name: places from columns, details from their compressed blocks."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def symbol_hits(
 
     Raises
     ------
-    FileNotFoundError : the shard was deleted, and has its details in Parquet only.
+    FileNotFoundError : the shard was deleted.
     """
     if not matches:
         return []

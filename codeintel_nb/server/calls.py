@@ -53,6 +53,7 @@ class Calls:
         self.long = DaemonExecutor(LONG_CALLS, "codeintel-long")
         self._in_flight: dict[str, threading.Event] = {}  # the cancel events, by the caller's key
         self._turn = threading.Lock()
+        self.has_processes = False  # concurrent semantic searches run in processes beside this one
 
     async def run_in_thread(self, work: Callable[[], _T], serialized: bool = True) -> _T:
         """Run on a thread, so that no other request waits."""
@@ -109,8 +110,8 @@ class Calls:
 
         self._in_flight[key] = caller.cancel
         try:
-            # searches by meaning run in processes of their own
-            return await self.run_in_thread(run, not isinstance(request, SemanticQuery))
+            is_beside = self.has_processes and isinstance(request, SemanticQuery)
+            return await self.run_in_thread(run, not is_beside)
         finally:
             self._in_flight.pop(key, None)
 

@@ -1,6 +1,6 @@
-"""Answers to search commands of this user's terminals, from a process that is warm.
+"""Answers to search commands of this user's terminals, from an already running process.
 
-A command needs most of its time to start and to compare folders. A server or ``codeintel watch``
+A command spends most of its time starting and comparing folders. A server or ``codeintel watch``
 has done both, so a command sends its arguments here first.
 """
 
@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 import msgspec
+import psutil
 
 from ..client.embedded import FixedClient
 from ..exchange import (
@@ -21,6 +23,7 @@ from ..exchange import (
     Address,
     Channel,
     Refused,
+    read_address,
     remove_address,
     write_address,
 )
@@ -30,7 +33,8 @@ from ..output.written import written
 from ..scopes.scope import EVERYTHING
 from ..workspace import Workspace
 
-MAX_COMMANDS = 8  # answered together; others answer themselves
+MAX_COMMANDS = 8  # answered together; others run locally
+CHECK_S = 5.0  # between checks of the address in the home
 LOOK_S = 0.1  # between checks whether a command is still waiting
 
 
@@ -42,6 +46,7 @@ class Listener:
         self._workspace = workspace
         self._client = FixedClient(workspace, ScopeAnswer(EVERYTHING, "", is_default=True))
         self._free = threading.Semaphore(MAX_COMMANDS)
+        self._is_closed = False
         self._home = str(workspace.settings.home)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._address = Address.of_this_process(self._socket.getsockname()[1])
@@ -53,24 +58,45 @@ class Listener:
         threading.Thread(target=self._listen, name="codeintel-listener", daemon=True).start()
 
     def close(self) -> None:
-        """Stop listening; commands in flight answer themselves."""
+        """Stop listening; commands in flight then run locally."""
+        self._is_closed = True
         remove_address(self._home, self._address)
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread
         self._socket.close()
 
     def _listen(self) -> None:
-        while True:
+        self._socket.settimeout(CHECK_S)
+        while not self._is_closed:
             try:
                 connection, _ = self._socket.accept()
-            except OSError:
-                return  # closed
+            except TimeoutError:
+                self._renew_address()
+                continue
+            except OSError:  # closed, or too many open files
+                time.sleep(LOOK_S)
+                continue
             if not self._free.acquire(blocking=False):
                 connection.close()
                 continue
-            threading.Thread(
-                target=self._serve, args=(connection,), name="codeintel-command", daemon=True
-            ).start()
+            try:
+                threading.Thread(
+                    target=self._serve, args=(connection,), name="codeintel-command", daemon=True
+                ).start()
+            except RuntimeError:  # too many threads
+                self._free.release()
+                connection.close()
+
+    def _renew_address(self) -> None:
+        """Write the address again if its place is free: the process that took it has ended."""
+        current = read_address(self._home)
+        if current is None or (
+            current.host == self._address.host and not psutil.pid_exists(current.pid)
+        ):
+            with suppress(OSError):
+                write_address(self._home, self._address)
+                if self._is_closed:
+                    remove_address(self._home, self._address)
 
     def _serve(self, connection: socket.socket) -> None:
         try:
@@ -84,15 +110,21 @@ class Listener:
             self._free.release()
 
     def _answer(self, channel: Channel, arguments: Sequence[str]) -> Any:
-        """Return what a command writes, or None if it has to find out itself."""
+        """Return what a command writes, or None if it must search by itself."""
         answers, cancel, ready = list[Any](), threading.Event(), threading.Event()
 
         def search() -> None:
-            with suppress(Exception):  # the command repeats what fails, and says why
+            try:
                 request, as_json = parsed(arguments)
                 if self._workspace.repositories():
-                    answers.append(written(self._client.ask(request, cancel=cancel), as_json))
-            ready.set()
+                    answer = self._client.ask(request, cancel=cancel)
+                    # another process may have the key of an endpoint
+                    if not answer.results.coverage.by_words:
+                        answers.append(written(answer, as_json))
+            except Exception:
+                pass  # the command repeats what fails, and says why
+            finally:
+                ready.set()
 
         threading.Thread(target=search, name="codeintel-command-search", daemon=True).start()
         while not ready.wait(LOOK_S):

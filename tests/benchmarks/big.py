@@ -1,6 +1,6 @@
 """A tree of at least 600 MB and 60,000 files, from packages of PyPI and Debian by name.
 
-It is made for the full run alone: the downloads take some 700 MB.
+Only the full run uses it: the downloads take some 700 MB.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def make_big(root: Path, downloads: Path) -> Path:
     for name in PYPI:
         folder = downloads / name
         subprocess.run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest",
-             str(folder), name], check=True,
+            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
+             "--only-binary=:all:", "--dest", str(folder), name], check=True,
         )  # fmt: skip
         for path, data in _limited(_of_wheel(next(folder.iterdir()))):
             _write(root / "python" / name / path, data)

@@ -1,7 +1,7 @@
-"""Big: builds, searches by text and by meaning, and definitions, at some million chunks.
+"""Big: builds, searches by text and by meaning, and definitions, at about a million chunks.
 
-Peers: ripgrep; gist, a native binary of PyPI (gist-search); FAISS Flat over the same vectors; one
-process for two.
+Peers: ripgrep; gist, a native binary of PyPI (gist-search); FAISS Flat over the same
+vectors.
 """
 
 from __future__ import annotations

@@ -33,13 +33,15 @@ def watching(corpus: Corpus) -> Iterator[Path]:
     """Run ``codeintel watch`` on the corpus; yield the home."""
     home = corpus.workspace.settings.home
     process = subprocess.Popen(_command(home, "watch"), stderr=subprocess.DEVNULL)
-    while read_address(str(home)) is None:
-        assert process.poll() is None
-        time.sleep(0.05)
-    time.sleep(2)  # it first compares the folder
-    yield home
-    process.send_signal(signal.SIGINT)
-    process.wait()
+    try:
+        while read_address(str(home)) is None:
+            assert process.poll() is None
+            time.sleep(0.05)
+        time.sleep(2)  # it first compares the folder
+        yield home
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait()
 
 
 def _command(home: Path, name: str, *words: str) -> list[str]:

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -134,12 +136,74 @@ def test_command_answers_from_an_old_index(old):
     assert "payment.py:8" in out
 
 
-def test_damaged_old_index_is_left_alone(old):
+def test_damaged_old_index_is_reported_and_left_alone(old):
     (snapshot,) = old.glob("home/v7/repositories/*/snapshot.json")
     snapshot.write_bytes(b"{")
-    assert opened(old, follow=False).status() == []
+    workspace = opened(old, follow=False)
+    (status,) = workspace.status()
+    assert "is damaged" in status.damaged
+    assert "--rebuild" in status.damaged
     assert not [*old.glob("home/v8/.adopting-*")]
-    assert snapshot.exists()
+    workspace.index(old / "shop", name="shop")
+    assert workspace.search_text("charge_card").hits
+    assert not snapshot.exists(), "its successor is complete"
+    workspace.close()
+
+
+def test_home_that_is_only_read_answers_from_the_old_index(old, monkeypatch):
+    def refuse(*args, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("codeintel_nb.index.adoption.make_private", refuse)
+    workspace = opened(old, follow=False)
+    expected = answers(workspace)
+    assert not (old / "home/v8").exists()
+    (snapshot,) = old.glob("home/v7/repositories/*/snapshot.json")
+    assert json.loads(snapshot.read_text())["format"] == 7
+    monkeypatch.undo()
+    assert answers(opened(old, follow=False)) == expected
+    assert (old / "home/v8").exists()
+    assert json.loads(snapshot.read_text())["format"] == 7, "it is never written to"
+    workspace.close()
+
+
+def test_one_index_that_cannot_be_adopted_stops_no_other(old, monkeypatch):
+    (folder,) = old.glob("home/v7/repositories/*")
+    other = shutil.copytree(folder, folder.with_name("0123456789abcdef"))
+    (other / "repository.json").write_text(
+        (other / "repository.json").read_text().replace('"shop"', '"other"')
+    )
+    shutil.rmtree(next((other / "shards").iterdir()))
+    workspace = opened(old, follow=False)
+    assert [one.name for one in workspace.status()] == ["other", "shop"]
+    assert workspace.search_text("charge_card", Scope(repo="shop")).hits
+    assert len([*old.glob("home/v8/repositories/*")]) == 1
+    workspace.close()
+
+
+def test_processes_that_start_together_all_see_the_index(old):
+    script = (
+        "import sys; from pathlib import Path; from codeintel_nb.index.store import Store;"
+        "print([one.repository.name for one in Store(Path(sys.argv[1])).repositories()])"
+    )
+    command = [sys.executable, "-c", script, str(old / "home")]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(6)]
+    assert {process.communicate()[0] for process in running} == {"['shop']\n"}
+    assert not [*old.glob("home/v8/.adopting-*")]
+
+
+def test_removed_leftovers_and_new_names_of_packages(old):
+    """A folder that was being removed is not adopted; later names of packages are kept."""
+    (folder,) = old.glob("home/v7/repositories/*")
+    shutil.copytree(folder, folder.with_name(".removed-1-x"))
+    (old / "home/v7/renamed.json").write_text('{"pkg:a==1": "pkg:a==2"}')
+    store = Store(old / "home")
+    assert store.renamed() == {"pkg:a==1": "pkg:a==2"}
+    assert [one.repository.name for one in store.repositories()] == ["shop"]
+    store.note_renamed("pkg:a==2", "pkg:a==3")
+    (stored,) = store.repositories()
+    shutil.rmtree(stored.folder)
+    assert Store(old / "home").renamed()["pkg:a==1"] == "pkg:a==3"
 
 
 def test_adoption_that_was_interrupted_is_done_again(old):

@@ -84,3 +84,24 @@ def test_missing_column_is_a_key_error(tmp_path):
     write_arrays(tmp_path / "others.bin", columns)
     with pytest.raises(KeyError, match="symbol_steps"):
         open_columns(tmp_path / "others.bin")
+
+
+def test_lengths_beyond_the_usual():
+    assert lengths_in(length_arrays("x", [1, 1 << 32, 5]), "x").tolist() == [1, 1 << 32, 5]
+    with pytest.raises(ValueError, match="x has negative values"):
+        length_arrays("x", [3, -1])
+
+
+def test_definitions_out_of_order_are_read_back(tmp_path):
+    """No parser gives these; if one did, its lines would be stored unchanged."""
+    columns = {
+        "file_chunk": np.array([0, 1], np.uint32), "file_symbol": np.array([0, 3], np.uint32),
+        "file_lines": np.array([9], np.uint32), "chunk_start": np.array([0, 1 << 33], np.uint64),
+        "chunk_line": np.array([1], np.uint32), "symbol_line": np.array([5, 2, 3], np.uint32),
+        "symbol_end_line": np.array([6, 1, 3], np.uint32),
+        "symbol_label_ends": np.array([1, 2, 3], np.uint32),
+    }  # fmt: skip
+    write_columns(tmp_path / "columns.bin", columns)
+    read = open_columns(tmp_path / "columns.bin")
+    for name, column in columns.items():
+        assert read[name].tolist() == column.tolist(), name

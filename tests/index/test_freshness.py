@@ -477,6 +477,9 @@ def test_refresh_reads_only_the_files_reported_as_changed(ws, tree):
     (tree / "a.py").write_text("zebra = 4\n")
     assert ws.refresh("tree").secrets == ()
     assert found(ws, "zebra = 4") == [("a.py", 1)]
+    write_tree(tree, {"b/.gitignore": "*.md\n", "a.py": "zebra = 5\n", ".git/HEAD": "x\n"})
+    found(ws, "zebra = 5")
+    assert ws.refresh("tree").skipped.get("ignored") == 1, "rules change what is left out"
 
 
 def replaced_in_place(root):

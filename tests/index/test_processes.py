@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from codeintel_nb.errors import CodeIntelError
+from codeintel_nb.errors import CodeIntelError, IndexingCancelled
 from codeintel_nb.index.store import Store, read_snapshot
+from codeintel_nb.index.update.build import STOP_S
 from codeintel_nb.index.update.processes import MODULE
 from tests.conftest import write_tree
 from tests.live import children_of
@@ -129,6 +130,43 @@ def test_missing_shard_is_reported_by_a_process_that_had_it_open(shop, save):
         shutil.rmtree(stored.shards / ref.id)
     with pytest.raises(CodeIntelError, match="rebuild"):
         save(text="later = 1\n")
+
+
+def test_error_of_the_progress_display_is_raised(shop, save, tree):
+    save()
+    (stored,) = Store(shop.settings.home).repositories()
+
+    def fail(progress):
+        raise BrokenPipeError("the display is gone")
+
+    write_tree(tree, {"src/saved.py": "later = 1\n"})
+    with pytest.raises(BrokenPipeError, match="display"):
+        shop.indexer.index(stored.repository, fail, only=["src/saved.py"])
+    assert save(text="later = 2\n").indexed == 1
+
+
+def test_ctrl_c_ends_a_job_of_the_process_at_once(shop, save, tree):
+    save()
+    (stored,) = Store(shop.settings.home).repositories()
+    files = {f"src/f{i}.py": "def function(x):\n    return x\n\n" * 200 for i in range(300)}
+    write_tree(tree, files)
+
+    def interrupt(progress):
+        if progress.stage == "indexing":
+            raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(IndexingCancelled):
+        shop.indexer.index(stored.repository, interrupt, only=list(files))
+    assert time.monotonic() - began < STOP_S, "it does not wait for a process that stays"
+    assert shop.index(tree, name="shop").files == 310
+
+
+def test_refresh_of_an_unchanged_folder_starts_no_process(shop):
+    shop.search_text("cart")
+    shop.refresh("shop")
+    assert shop.refresh("shop").indexed == 0
+    assert processes() == []
 
 
 def test_fork_leaves_the_process_to_its_owner(shop, save):

@@ -82,18 +82,66 @@ def test_hits_are_those_of_this_process(engine, shop, tree):
     assert {answer.hits[0].path for answer in found} == {"src/tax.py"}, "new shards are opened"
 
 
-def test_killed_process_costs_its_search_alone(engine):
+def test_killed_process_fails_its_own_search_alone(engine):
     beside, workspace = engine
     started(beside, workspace)
     for process in processes():
-        os.kill(process, signal.SIGBUS)  # as for a mapped file that was cut short
-    time.sleep(0.2)
-    with pytest.raises(EngineError, match=r"was killed by SIGBUS.*codeintel doctor"):
-        workspace.semantic_search("total price")
-    with pytest.raises(EngineError, match="SIGBUS"):
-        workspace.semantic_search("total price")
-    assert workspace.semantic_search("total price").hits
+        os.kill(process, signal.SIGSTOP)  # so that the next search waits in it
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(workspace.semantic_search, "total price")
+        ends = time.monotonic() + 20
+        while beside._idle.qsize() == 2:
+            assert time.monotonic() < ends
+            time.sleep(0.01)
+        time.sleep(0.2)
+        for process in processes():
+            os.kill(process, signal.SIGBUS)  # as for a mapped file that was truncated
+            os.kill(process, signal.SIGCONT)
+        with pytest.raises(EngineError, match=r"was killed by SIGBUS.*codeintel doctor"):
+            waiting.result()
+    # the other process died while it was idle: no search fails
+    assert all(answer.hits for answer in searched_together(workspace, QUESTIONS))
     started(beside, workspace)
+
+
+def test_late_process_is_stopped(engine, monkeypatch):
+    beside, workspace = engine
+    started(beside, workspace)
+    monkeypatch.setattr("codeintel_nb.engines.process_engine.GRACE_S", 0.2)
+    for process in processes():
+        os.kill(process, signal.SIGSTOP)
+    with pytest.raises(EngineError, match="did not end in time"):
+        workspace.semantic_search("total price", timeout_s=0.3)
+    for process in processes():
+        os.kill(process, signal.SIGCONT)
+
+
+def test_interrupted_answer_is_not_taken_for_the_next(engine, monkeypatch):
+    beside, workspace = engine
+    started(beside, workspace)
+
+    def fail(stream):
+        stream.read(8)
+        raise MemoryError
+
+    monkeypatch.setattr("codeintel_nb.engines.process_engine.read_frame", fail)
+    with pytest.raises(MemoryError):
+        workspace.semantic_search("total price")
+    monkeypatch.undo()
+    for question in QUESTIONS:
+        assert workspace.semantic_search(question).hits
+
+
+def test_engine_closed_while_a_process_starts_leaves_none(shop):
+    root = Store(shop.settings.home).root
+    with Workspace(
+        shop.settings, engine=lambda local: ProcessEngine(local, shop.settings, root, 2)
+    ) as workspace:
+        searched_together(workspace, QUESTIONS)
+    ends = time.monotonic() + 30
+    while processes():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
 
 
 def test_errors_cross_from_a_process(engine):

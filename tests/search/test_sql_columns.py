@@ -20,6 +20,13 @@ ALL = [
     "with t as (from symbols) select t from t",
     "select (select s) from symbols s",
     "select list(t) from (select * from symbols) t",
+    "select doc.upper() from symbols",
+    "select s.doc.upper() as d from symbols s",
+    "select count(*) from symbols s where s.doc.contains('cart')",
+    "select language.upper() from files",
+    "select symbols.to_json() from symbols",
+    "select s.struct_extract('doc') from symbols s",
+    "select doc.upper().lower() from symbols",
 ]
 SOME = [
     "select count(*) from symbols",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -22,7 +23,7 @@ class Shards:
         shard = self._open.get(key)
         if shard is None:
             with self._lock:
-                shard = self._open.get(key) or Shard(self.root / key)
+                shard = self._open.get(key) or Shard(self._folder(key))
                 self._open[key] = shard
         return shard
 
@@ -38,4 +39,8 @@ class Shards:
 
     def keep_existing(self) -> None:
         """Drop the shards whose folders are gone."""
-        self.keep_only({key for key in list(self._open) if (self.root / key).is_dir()})
+        self.keep_only({key for key in list(self._open) if self._folder(key).is_dir()})
+
+    def _folder(self, key: str) -> Path:
+        # the key of an index that was not adopted leads out of the root, which may be missing
+        return Path(os.path.normpath(self.root / key))

@@ -1,7 +1,7 @@
 """Columns of a shard: one value per file, chunk or definition.
 
 Positions are stored as lengths, and last lines by their distance from the first. A shard of
-format 7 has them as they are.
+format 7 stores them unchanged.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ def write_columns(path: Path, columns: dict[str, Array]) -> None:
     if lines is not None:
         del stored["chunk_line"]
         stored |= length_arrays("chunk_lines", lines)
-    first = stored.pop("symbol_line").astype(np.int64)
-    stored |= length_arrays("symbol_lines", stored.pop("symbol_end_line") - first)
-    stored |= length_arrays("symbol_steps", _steps(first, stored["file_symbol"]))
+    first, last = (stored[name].astype(np.int64) for name in ("symbol_line", "symbol_end_line"))
+    lines, steps = last - first, _steps(first, stored["file_symbol"])
+    if not ((lines < 0).any() or (steps < 0).any()):  # else they stay unchanged
+        del stored["symbol_line"], stored["symbol_end_line"]
+        stored |= length_arrays("symbol_lines", lines) | length_arrays("symbol_steps", steps)
     stored |= length_arrays(
         "symbol_label_bytes", np.diff(stored.pop("symbol_label_ends"), prepend=0)
     )
@@ -51,9 +53,10 @@ def open_columns(path: Path) -> dict[str, Array]:
         counts = np.diff(columns["file_chunk"])
         before = starts[columns["file_chunk"][:-1]]
         columns["chunk_line"] = starts[:-1] - np.repeat(before, counts) + np.uint32(1)
-    steps = lengths_in(columns, "symbol_steps")
-    columns["symbol_line"] = _lines(steps, columns["file_symbol"])
-    columns["symbol_end_line"] = columns["symbol_line"] + lengths_in(columns, "symbol_lines")
+    if "symbol_line" not in columns:
+        steps = lengths_in(columns, "symbol_steps")
+        columns["symbol_line"] = _lines(steps, columns["file_symbol"])
+        columns["symbol_end_line"] = columns["symbol_line"] + lengths_in(columns, "symbol_lines")
     columns["symbol_label_ends"] = starts_of(lengths_in(columns, "symbol_label_bytes"))[1:]
     return columns
 

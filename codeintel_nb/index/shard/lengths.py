@@ -14,8 +14,15 @@ _LARGE = "_large"  # suffix of the array of large numbers, in order
 
 
 def length_arrays(name: str, lengths: npt.ArrayLike) -> dict[str, Array]:
-    """Return the arrays of some numbers from 0, in the shorter form."""
+    """Return the arrays of non-negative integers, in the shorter form.
+
+    Raises
+    ------
+    ValueError : a number is negative.
+    """
     values = np.asarray(lengths, np.int64)
+    if len(values) and values.min() < 0:
+        raise ValueError(f"{name} has negative values")
     of_bytes, of_words = (
         _arrays(name, values, kind) for kind in (np.dtype(np.uint8), np.dtype(np.uint16))
     )
@@ -32,9 +39,9 @@ def _arrays(name: str, values: Array, kind: np.dtype[np.unsignedinteger]) -> dic
 
 def lengths_in(arrays: dict[str, Array], name: str) -> Array:
     """Return the numbers stored by ``length_arrays``."""
-    small = arrays[name]
-    values: Array = small.astype(np.uint32)
-    if (large := arrays.get(name + _LARGE)) is not None:
+    small, large = arrays[name], arrays.get(name + _LARGE)
+    values: Array = small.astype(np.uint32 if large is None else large.dtype)
+    if large is not None:
         values[small == np.iinfo(small.dtype).max] = large
     return values
 

@@ -1,4 +1,4 @@
-"""Letters of names: a quick test of which may be spelled much like another.
+"""Letters of names: a quick test whether two names may be spelled alike.
 
 Two names of a and b characters are alike if few insertions and deletions make one of the other.
 Each letter that only one of them has needs at least one. So most names are ruled out by the sets
@@ -52,7 +52,7 @@ class NameLetters:
         self.lengths = (ends - self._begins).astype(np.uint32)
         self.letters = np.zeros(len(ends), np.uint32)
         filled = np.flatnonzero(self.lengths)
-        # from the first name's begin to the next one's: the containers between are left out
+        # from the first name's start to the next one's: the containers between are left out
         edges = np.stack([self._begins[filled], ends[filled]], axis=1).ravel()
         if len(edges):
             bits = np.append(_BITS[blob], np.uint32(0))  # the last name ends where the blob ends

@@ -22,7 +22,7 @@ from .details import Details
 from .id_lists import Ids
 from .inputs import Inputs
 from .lexicon import Lexicon
-from .manifest import check_parts, crc32_of, damaged, read_manifest
+from .manifest import OLD_FORMAT, check_parts, crc32_of, damaged, read_manifest
 from .mapping import map_file
 from .paths import PathTable
 from .postings import Postings
@@ -293,7 +293,9 @@ class Shard:
     @cached_property
     def details(self) -> Details | None:
         """Return signatures and documentation; None if they are in Parquet (format 7)."""
-        return Details(self.folder / DETAILS) if DETAILS in self.manifest.parts else None
+        path = self.folder / DETAILS
+        is_old = self.manifest.format == OLD_FORMAT
+        return None if is_old and not path.exists() else Details(path)
 
     @cached_property
     def lexicon(self) -> Lexicon:

@@ -17,7 +17,7 @@ _ODD = "odd_symbols"  # JSON of number -> container and name
 
 
 def odd_name_arrays(names: Sequence[tuple[str, str]], labels: Sequence[str]) -> dict[str, Array]:
-    """Return the array of containers and names that their labels do not tell."""
+    """Return the array of containers and names that cannot be derived from the labels."""
     odd = {
         number: name
         for number, (name, label) in enumerate(zip(names, labels, strict=True))

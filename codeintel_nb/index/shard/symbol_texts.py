@@ -17,8 +17,8 @@ from .shard import Shard
 class SymbolTexts:
     """Texts of some definitions as columns, read on first use.
 
-    Every column raises FileNotFoundError if the shard was deleted and is of format 7, and
-    ShardError if the texts are damaged.
+    Every column raises FileNotFoundError if the shard was deleted, and ShardError if the texts are
+    damaged.
     """
 
     def __init__(self, shard: Shard, numbers: Sequence[int]) -> None:

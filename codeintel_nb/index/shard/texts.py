@@ -13,6 +13,7 @@ from .id_lists import Ids
 from .letters import NameLetters
 
 FEW = 200  # texts; fewer are joined one by one
+MANY = 20_000  # texts joined at a time, which takes some fifty times their memory
 
 
 class Texts:
@@ -28,7 +29,8 @@ class Texts:
         ends = np.where(positions < 0, 0, self._all_ends[np.maximum(positions, 0)])
         begins = np.where(positions < 1, 0, self._all_ends[np.maximum(positions - 1, 0)])
         if len(positions) > FEW:
-            joined = self._joined(begins, ends)
+            parts = (slice(at, at + MANY) for at in range(0, len(begins), MANY))
+            joined = b"\0".join([self._joined(begins[part], ends[part]) for part in parts])
         else:
             pairs = zip(begins.tolist(), ends.tolist(), strict=True)
             joined = b"\0".join([self._blob[begin:end] for begin, end in pairs])

@@ -5,6 +5,7 @@ A grammar that crashes or exhausts memory ends the child, not the kernel.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ import msgspec
 from ...embedding.embedders import id_of
 from ...errors import CodeIntelError, EmbeddingError, EngineError, IndexingCancelled
 from ...settings import Settings
-from ...sources.languages.grammar_folder import use_grammar_folder
+from ...sources.languages.grammar_folder import TEMPORARY, use_grammar_folder
 from ...sources.repository import Repository
 from ..shard.cache import Shards
 from ..store import Snapshot, Store, StoredRepository
@@ -58,7 +59,7 @@ def build(
     """
     stored = Store(settings.home).create(repository)
     if (
-        (look_here or only == ())
+        (look_here or (only is not None and not only))
         and not rebuild
         and (report := _nothing_to_do(settings, repository, only)) is not None
     ):
@@ -96,12 +97,8 @@ def _in_child(
     progress: Callable[[Progress], None] | None,
     cancel: threading.Event | None,
 ) -> IndexReport:
-    with processes.process(job.stays) as process:
-        try:
-            process.send(job)
-            return _follow(process, stored, progress, cancel)
-        except BrokenPipeError:
-            raise _died(process, stored) from None
+    with processes.running(job) as process:
+        return _follow(process, stored, progress, cancel)
 
 
 def _nothing_to_do(
@@ -139,17 +136,26 @@ def _follow(
     progress: Callable[[Progress], None] | None,
     cancel: threading.Event | None,
 ) -> IndexReport:
+    outcome = _outcome(process, stored, progress, cancel)
+    process.settle()
+    if isinstance(outcome, Failure):
+        raise outcome.exception()
+    return outcome
+
+
+def _outcome(
+    process: IndexProcess,
+    stored: StoredRepository,
+    progress: Callable[[Progress], None] | None,
+    cancel: threading.Event | None,
+) -> IndexReport | Failure:
     try:
         for line in process.lines(
             cancel, lambda: 0.0 if getattr(cancel, "is_urgent", False) else STOP_S
         ):
             message: Any = msgspec.json.decode(line, type=_Line)
             if isinstance(message, IndexReport | Failure):
-                process.settle()
-            if isinstance(message, IndexReport):
                 return message
-            if isinstance(message, Failure):
-                raise message.exception()
             if progress is not None:
                 progress(message)
     except KeyboardInterrupt:
@@ -157,8 +163,11 @@ def _follow(
         stop.set()
         with suppress(Cancelled):
             for line in process.lines(stop, lambda: STOP_S):
-                if isinstance(msgspec.json.decode(line, type=_Line), IndexReport):
+                message = msgspec.json.decode(line, type=_Line)
+                if isinstance(message, IndexReport):
                     raise InterruptedAtEnd from None
+                if isinstance(message, Failure):
+                    break
         raise
     except Cancelled:
         raise IndexingCancelled(
@@ -180,7 +189,7 @@ def _died(process: IndexProcess, stored: StoredRepository) -> EngineError:
 
 def main() -> None:
     """Run the jobs on stdin; print the progress of each, then its outcome."""
-    jobs, runner = JobInput(), _JobRunner()
+    jobs, runner = JobInput(os.environ.get(TEMPORARY, "")), _JobRunner()
     stays = True
     while stays:
         job: Update | Compaction = msgspec.json.decode(
@@ -214,7 +223,7 @@ class _JobRunner:
         if not self._has_grammars:
             with suppress(EngineError):  # without grammars, files are indexed by lines and counted
                 use_grammar_folder(settings.home)
-            self._has_grammars = True
+                self._has_grammars = True
         shards = self._shards = self._shards or Shards(store.root)
         shards.keep_existing()
         stored = store.create(job.repository)

@@ -270,9 +270,8 @@ def compact_in_child(
     stored = Store(settings.home).stored(repository)
     processes = processes or IndexProcesses(stored.folder)
     job = Compaction(settings, repository, stays=bool(processes.idle_s and not repository.embedder))
-    with processes.process(job.stays) as process:
-        try:
-            process.send(job)
+    try:
+        with processes.running(job) as process:
             for line in process.lines(cancel):
                 message: Any = msgspec.json.decode(line, type=Progress | Compacted | Failure)
                 if isinstance(message, Compacted):
@@ -283,11 +282,11 @@ def compact_in_child(
                 if progress is not None:
                     progress(message)
             raise _unfinished(repository, process.wait()[1])
-        except (BrokenPipeError, Cancelled):
-            raise EngineError(
-                f"Compacting the index of {repository.name!r} was interrupted."
-                " Nothing is lost; the next update retries."
-            ) from None
+    except Cancelled:
+        raise EngineError(
+            f"Compacting the index of {repository.name!r} was interrupted."
+            " Nothing is lost; the next update retries."
+        ) from None
 
 
 def _unfinished(repository: Repository, how: str) -> EngineError:

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -72,7 +72,7 @@ class IndexProcess:
         return self._child.poll() is None
 
     def send(self, job: Update | Compaction) -> None:
-        """Start a job; BrokenPipeError if the process is gone."""
+        """Start a job; OSError if the process is gone."""
         self.is_ready, self._stays = False, job.stays
         ask(self._child, msgspec.json.encode(job, enc_hook=str))
 
@@ -87,7 +87,7 @@ class IndexProcess:
         self.is_ready = self._stays and self._output.next_line(SETTLE_S).rstrip() == _READY
 
     def wait(self) -> tuple[int, str]:
-        """Wait for the end of the process; return its status, and how it ended."""
+        """Wait for a process whose output has ended; return its status, and how it ended."""
         status = self._child.wait()
         return status, how_it_ended(status, self._stderr)
 
@@ -117,12 +117,12 @@ class IndexProcesses:
         self._closed = False
 
     @contextmanager
-    def process(self, stays: bool) -> Iterator[IndexProcess]:
-        """Provide a process for one job, the idle one if it ``stays`` for others.
+    def running(self, job: Update | Compaction) -> Iterator[IndexProcess]:
+        """Give a job to a process, the idle one if the job ``stays`` for others.
 
-        Afterwards, it ends unless it is ready for another job.
+        Afterwards, the process ends unless it is ready for another job.
         """
-        process = self._take() if stays else IndexProcess(self._folder)
+        process = self._take(job) if job.stays else self._started(job)
         try:
             yield process
         finally:
@@ -140,13 +140,21 @@ class IndexProcesses:
             self._closed = True
         self.end_idle()
 
-    def _take(self) -> IndexProcess:
+    def _take(self, job: Update | Compaction) -> IndexProcess:
         process = self._take_idle()
         if process is not None:
-            if process.is_alive and process.environment == os.environ:
-                return process
+            with suppress(OSError):  # it has just died
+                if process.is_alive and process.environment == os.environ:
+                    process.send(job)
+                    return process
             process.end()
-        return IndexProcess(self._folder)
+        return self._started(job)
+
+    def _started(self, job: Update | Compaction) -> IndexProcess:
+        process = IndexProcess(self._folder)
+        with suppress(OSError):  # it has died: so its output ends, and says how
+            process.send(job)
+        return process
 
     def _take_idle(self) -> IndexProcess | None:
         with self._lock:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -174,7 +175,9 @@ class JobInput:
     The child exits when its input closes, so it does not outlive its parent. Its priority is low.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, scratch: str = "") -> None:
+        """Read jobs; delete the folder ``scratch`` when the input closes."""
+        self._scratch = scratch
         self.stop = threading.Event()  # set when the parent asks to stop the job
         self._jobs: queue.Queue[bytes] = queue.Queue()
         if hasattr(os, "nice"):
@@ -193,6 +196,8 @@ class JobInput:
             for other in others:
                 self._take(line)
                 line = other
+        if self._scratch:
+            shutil.rmtree(self._scratch, ignore_errors=True)
         os._exit(1)
 
     def _take(self, line: bytes) -> None:

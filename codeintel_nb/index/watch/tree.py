@@ -6,6 +6,7 @@ search.
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
@@ -25,6 +26,7 @@ from ..store import ShardRef, Snapshot, StoredRepository, read_snapshot
 from .inotify import Inotify, WatchSet
 from .listing import MAX_CHANGED, read_listing, write_listing
 
+_changes = itertools.count()
 MAX_TOLD = 5_000  # changed paths; beyond that the whole folder is scanned
 
 OpenShards = list[tuple[ShardRef, Shard]]  # of a snapshot
@@ -113,7 +115,7 @@ class Freshness:
             return {stat.path for stat in changes.files} | changes.gone if tree.is_watched else None
 
     def left_out_changes(self, stored: StoredRepository) -> int | None:
-        """Return how many changes to files outside the index were seen; None if unwatched.
+        """Return a number that grows with each change to files left out; None if unwatched.
 
         After such a change, an update of changed paths alone would leave wrong counts.
         """
@@ -147,7 +149,7 @@ class _Tree:
         self._seen: tuple[tuple[int, ...], FileCache] = (), FileCache()
         self._unwatched: set[str] = {""}  # folders without events; "" for all
         self._unlisted: set[str] = set()  # folders that could not be listed
-        self.left_out_changes = 0
+        self.left_out_changes = next(_changes)
         # states of hard-linked files at the last comparison
         self._linked: dict[str, FileState] = {}
 
@@ -250,6 +252,7 @@ class _Tree:
 
     def _look(self, snapshot: Snapshot, shards: OpenShards, notices: Inotify | None) -> Changes:
         """Scan the whole folder and watch it."""
+        self.left_out_changes = next(_changes)  # rules may have changed, too
         # if this scan fails, the next search scans again
         self._known, self._outside, self._unwatched = None, {}, {""}
         began_ns = time.time_ns()
@@ -284,7 +287,7 @@ class _Tree:
             stats.update(here)
             missing.update(each for each in indexed if each not in here)
             if walk.skipped or not (here or indexed):
-                self.left_out_changes += 1
+                self.left_out_changes = next(_changes)
                 walk.skipped.clear()
         self._outside = walk.outside | self._outside
         if not self._source.is_available():
