@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -150,23 +150,19 @@ def watch(args: argparse.Namespace, workspace: Workspace) -> int:
 
     # unlike the workspace of a short command, this one gets file-change events
     lasting = Workspace(workspace.settings, look_here=False, here=None)
-    watcher = lasting.watch(args.names, updated, failed)
-    listener = None
-    with suppress(OSError):  # commands then search themselves
-        listener = Listener(lasting)
-    print(
-        f"Watching {', '.join(watcher.names)}. Press Ctrl-C to stop.", file=sys.stderr, flush=True
-    )
-    try:
+    with ExitStack() as stack, suppress(KeyboardInterrupt):
+        stack.callback(lasting.close)
+        watcher = lasting.watch(args.names, updated, failed)
+        stack.callback(watcher.close)
+        with suppress(OSError):  # commands then search themselves
+            stack.callback(Listener(lasting).close)
+        print(
+            f"Watching {', '.join(watcher.names)}. Press Ctrl-C to stop.",
+            file=sys.stderr,
+            flush=True,
+        )
         while watcher.names:
             time.sleep(0.5)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        if listener is not None:
-            listener.close()
-        watcher.close()
-        lasting.close()
     return FOUND
 
 

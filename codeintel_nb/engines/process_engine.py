@@ -41,6 +41,10 @@ MAX_ENDED = 1_000  # calls that are remembered
 BUSY_S = 1.0  # a search waits so long for a process before it runs here
 
 
+class _Died(EngineError):
+    """End of a process before it had answered."""
+
+
 class _Process:
     """Search process, used by one search at a time."""
 
@@ -100,7 +104,7 @@ class _Process:
             how = how_it_ended(self._child.wait(), self._stderr)
             if self._is_late:
                 how = "did not end in time and was stopped."
-            raise EngineError(
+            raise _Died(
                 f"The process of this search {how} Other searches continue. If it happens again, "
                 "a file of the index may be damaged. Run: codeintel doctor"
             ) from None
@@ -155,7 +159,15 @@ class ProcessEngine:
             process = None if is_alone else self._take()
             if process is None:
                 return self._local.search(query, targets, limit, unindexed)
-            return self._search_in(process, Search(query, tuple(targets), limit))
+            search = Search(query, tuple(targets), limit)
+            try:
+                return self._search_in(process, search)
+            except _Died:
+                # it may have died while it was idle; never here, where it could end the server
+                other = self._next(0.0)
+                if other is None:
+                    raise
+                return self._search_in(other, search)
         finally:
             with self._lock:
                 self._running -= 1
@@ -186,10 +198,14 @@ class ProcessEngine:
                 threading.Thread(target=self._start, name="codeintel-start", daemon=True).start()
             if not self._processes:
                 return None
-        ends_at = time.monotonic() + BUSY_S
+        return self._next(BUSY_S)
+
+    def _next(self, wait_s: float) -> _Process | None:
+        """Return an idle process that lives; None if there is none in time."""
+        ends_at = time.monotonic() + wait_s
         with suppress(Empty):
             while True:
-                process = self._idle.get(timeout=max(0.0, ends_at - time.monotonic()))
+                process = self._idle.get(timeout=max(0.001, ends_at - time.monotonic()))
                 if process.is_alive:
                     return process
                 self._discard(process)

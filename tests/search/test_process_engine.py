@@ -99,6 +99,10 @@ def test_killed_process_fails_its_own_search_alone(engine):
             os.kill(process, signal.SIGCONT)
         with pytest.raises(EngineError, match=r"was killed by SIGBUS.*codeintel doctor"):
             waiting.result()
+    ends = time.monotonic() + 20
+    while any(process.is_alive for process in beside._processes):
+        assert time.monotonic() < ends
+        time.sleep(0.01)
     # the other process died while it was idle: no search fails
     assert all(answer.hits for answer in searched_together(workspace, QUESTIONS))
     started(beside, workspace)

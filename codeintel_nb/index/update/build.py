@@ -71,6 +71,8 @@ def build(
     while True:
         try:
             return _in_child(processes, job, stored, progress, cancel)
+        except _Unanswered:
+            continue  # an idle process had died: the next one is new
         except _Crashed as crash:
             # a grammar crashed on this file; shards published before the crash remain
             if crash.path in job.avoid or len(job.avoid) >= MAX_CRASHES:
@@ -80,6 +82,10 @@ def build(
 
 class InterruptedAtEnd(KeyboardInterrupt):
     """Interrupt during a run's last write; the index is complete."""
+
+
+class _Unanswered(Exception):
+    """End of a process that had been idle, before it began its job."""
 
 
 class _Crashed(EngineError):
@@ -149,10 +155,12 @@ def _outcome(
     progress: Callable[[Progress], None] | None,
     cancel: threading.Event | None,
 ) -> IndexReport | Failure:
+    has_begun = False
     try:
         for line in process.lines(
             cancel, lambda: 0.0 if getattr(cancel, "is_urgent", False) else STOP_S
         ):
+            has_begun = True
             message: Any = msgspec.json.decode(line, type=_Line)
             if isinstance(message, IndexReport | Failure):
                 return message
@@ -174,6 +182,8 @@ def _outcome(
             f"Indexing {stored.repository.name!r} was cancelled. Files indexed earlier remain "
             f"searchable. To resume, run: codeintel refresh {stored.repository.name}"
         ) from None
+    if process.is_reused and not has_begun:
+        raise _Unanswered
     raise _died(process, stored)
 
 

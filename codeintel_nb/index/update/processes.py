@@ -61,6 +61,7 @@ class IndexProcess:
         self.environment = dict(os.environ)
         self.owner = os.getpid()  # a fork of it must leave this process alone
         self.is_ready, self._stays = True, False
+        self.is_reused = False  # for another job than its first
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed by ``end``)
         # made by the process if it needs it, and removed here, as a killed process does not
         self._scratch = os.path.join(tempfile.gettempdir(), f"codeintel-grammars-{uuid4().hex}")
@@ -145,6 +146,7 @@ class IndexProcesses:
         if process is not None:
             with suppress(OSError):  # it has just died
                 if process.is_alive and process.environment == os.environ:
+                    process.is_reused = True
                     process.send(job)
                     return process
             process.end()
