@@ -54,7 +54,8 @@ class _Process:
         self._child = spawn(module, self._stderr, root)
         self._write_lock = threading.Lock()
         self._is_late = False
-        self.send(Start(settings, str(root)))
+        with suppress(OSError):  # it has died, as ``is_started`` will say
+            self.send(Start(settings, str(root)))
 
     def is_started(self) -> bool:
         """Wait until the process can search; return whether it can."""
@@ -180,10 +181,9 @@ class ProcessEngine:
                     self._calls[call] = process
                     was_ended = self._ended.pop(call, False)
                 if was_ended:
-                    process.send(End(call))
+                    with suppress(OSError, ValueError):  # it has died, as its answer will say
+                        process.send(End(call))
             return process.answer(search)
-        except (OSError, ValueError):
-            raise EngineError("The process of this search has ended. Try again.") from None
         finally:
             self._calls.pop(call, None)
             self._give_back(process)

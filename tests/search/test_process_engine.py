@@ -11,9 +11,11 @@ import psutil
 import pytest
 
 from codeintel_nb import Scope, Workspace
+from codeintel_nb.engines.engine import Limit, Target
 from codeintel_nb.engines.process_engine import ProcessEngine
 from codeintel_nb.errors import EngineError, SearchError, named_error
 from codeintel_nb.index.store import Store
+from codeintel_nb.search.query import SemanticQuery
 from tests.conftest import write_tree
 from tests.live import children_of
 
@@ -155,6 +157,16 @@ def test_errors_cross_from_a_process(engine):
         workspace.semantic_search(" ")
     error = named_error("SearchError", "one\nline")
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_missing_shard_is_told_to_the_caller(engine):
+    """A workspace then repeats the search on the current snapshot."""
+    beside, workspace = engine
+    started(beside, workspace)
+    gone = Target("shop", "0123456789abcdef/shards/0123456789abcdef", (), Scope())
+    with pytest.raises(FileNotFoundError):
+        beside.search(SemanticQuery(query="cart"), [gone], Limit(None, "a call"))
+    assert workspace.semantic_search("cart").hits
 
 
 def test_cancelled_search_returns_at_once(engine):
