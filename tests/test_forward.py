@@ -72,6 +72,7 @@ def watching(home):
 def listener(shop):
     """Answer the commands of a workspace in this process."""
     made = Listener(shop)
+    made.start()
     yield made
     made.close()
 
@@ -136,6 +137,8 @@ def test_killed_process_is_missed_by_no_command(watching, home):
 def test_listener_takes_the_place_of_one_that_ended(shop, home, monkeypatch):
     monkeypatch.setattr("codeintel_nb.server.listener.CHECK_S", 0.1)
     first, second = Listener(shop), Listener(shop)
+    first.start()
+    second.start()
     second.close()
     ends = time.monotonic() + 10
     while read_address(home) is None:
@@ -219,6 +222,7 @@ def test_another_environment_is_answered_here(listener, home):
 def test_empty_index_is_answered_by_the_command(make_workspace, tmp_path):
     """The current folder is searched then, which the other process does not know."""
     made = Listener(make_workspace(tmp_path / "none"))
+    made.start()
     assert asked(str(tmp_path / "none"), "grep", "x") is None
     made.close()
 
@@ -331,6 +335,8 @@ def test_many_commands_are_answered_together(listener, home):
 
 def test_later_process_takes_over(shop, home):
     first, second = Listener(shop), Listener(shop)
+    first.start()
+    second.start()
     first.close()
     assert asked(home, "paths"), "the first removes only its own address"
     second.close()

@@ -155,7 +155,9 @@ def watch(args: argparse.Namespace, workspace: Workspace) -> int:
         watcher = lasting.watch(args.names, updated, failed)
         stack.callback(watcher.close)
         with suppress(OSError):  # commands then search themselves
-            stack.callback(Listener(lasting).close)
+            listener = Listener(lasting)
+            stack.callback(listener.close)  # before it starts: Ctrl-C may come at any moment
+            listener.start()
         print(
             f"Watching {', '.join(watcher.names)}. Press Ctrl-C to stop.",
             file=sys.stderr,

@@ -42,7 +42,6 @@ class Listener:
     """Thread that answers search commands for the home of a workspace."""
 
     def __init__(self, workspace: Workspace) -> None:
-        """Listen, and write the address to the home; OSError if that is impossible."""
         self._workspace = workspace
         self._client = FixedClient(workspace, ScopeAnswer(EVERYTHING, "", is_default=True))
         self._free = threading.Semaphore(MAX_COMMANDS)
@@ -50,11 +49,10 @@ class Listener:
         self._home = str(workspace.settings.home)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._address = Address.of_this_process(self._socket.getsockname()[1])
-        try:
-            write_address(self._home, self._address)
-        except OSError:
-            self._socket.close()
-            raise
+
+    def start(self) -> None:
+        """Write the address to the home, and listen; OSError if the home is not writable."""
+        write_address(self._home, self._address)
         threading.Thread(target=self._listen, name="codeintel-listener", daemon=True).start()
 
     def close(self) -> None:

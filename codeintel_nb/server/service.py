@@ -83,6 +83,7 @@ class SharedService:
         if watch:
             with suppress(OSError):  # commands in a terminal then search themselves
                 self._listener = Listener(workspace)
+                self._listener.start()
         self.is_personal = False  # of a single user, reachable from this machine only
         self.base_folder: str | None = None  # at which relative paths start
         self.indexes_here = True  # no other process of this server indexes
