@@ -32,7 +32,11 @@ PATTERN = "deprecated"
 def watching(corpus: Corpus) -> Iterator[Path]:
     """Run ``codeintel watch`` on the corpus; yield the home."""
     home = corpus.workspace.settings.home
-    process = subprocess.Popen(_command(home, "watch"), stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        _command(home, "watch"),
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **_environment(home)},
+    )
     try:
         while read_address(str(home)) is None:
             assert process.poll() is None
@@ -48,6 +52,11 @@ def _command(home: Path, name: str, *words: str) -> list[str]:
     return [sys.executable, "-m", "codeintel_nb.cli", name, "--home", str(home), *words]
 
 
+def _environment(home: Path) -> dict[str, str]:
+    """Return variables that must be the same for a command to be answered by the watcher."""
+    return {"HOME": str(home), "XDG_CONFIG_HOME": str(home / "config")}
+
+
 def _cpu_ms(command: Sequence[str], environment: dict[str, str]) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, capture_output=True, check=False, env={**os.environ, **environment})
@@ -56,7 +65,11 @@ def _cpu_ms(command: Sequence[str], environment: dict[str, str]) -> float:
 
 
 def test_command_beside_its_peers(corpus: Corpus, watching: Path, tmp_path: Path) -> None:
-    index = {"CSEARCHINDEX": str(tmp_path / "csearchindex"), "PYTHONDONTWRITEBYTECODE": ""}
+    index = {
+        **_environment(watching),
+        "CSEARCHINDEX": str(tmp_path / "csearchindex"),
+        "PYTHONDONTWRITEBYTECODE": "",
+    }
     grep = _command(watching, "grep", PATTERN)
     commands = {
         "codeintel grep, asked": (grep, {}),
