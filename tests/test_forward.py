@@ -366,14 +366,16 @@ def test_server_answers_commands(shop, home):
         env={**os.environ, **ENVIRONMENT},
         stderr=subprocess.DEVNULL,
     )
-    ends = time.monotonic() + 30
-    while read_address(home) is None:
-        assert server.poll() is None
-        assert time.monotonic() < ends
-        time.sleep(0.05)
-    assert "payment.py" in asked(home, "grep", "charge_card")["out"]
-    server.terminate()
-    server.wait(20)
+    try:
+        ends = time.monotonic() + 30
+        while read_address(home) is None:
+            assert server.poll() is None
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+        assert "payment.py" in asked(home, "grep", "charge_card")["out"]
+    finally:
+        server.terminate()
+        server.wait(20)
     assert read_address(home) is None
 
 
