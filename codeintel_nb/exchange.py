@@ -1,8 +1,8 @@
 """Messages between processes of one user, over the loopback interface.
 
 A process that answers commands writes its address and a secret key to the index home. Both sides
-prove that they know the key before a message is read, as another user's process may listen on the
-port of one that has ended. This module imports little: a command uses it before anything else.
+prove that they know the key before a message is read: after that process has ended, another user's
+may listen on its port. This module imports little, because every command begins with it.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _OTHERS = frozenset(  # of this prefix, but without effect on a search
 )  # fmt: skip
 
 
-class Refused(Exception):
-    """Other side without the key, or a broken message."""
+class ExchangeError(Exception):
+    """Failure of the other side to prove the key, or a broken message."""
 
 
 class Address(NamedTuple):
@@ -62,7 +62,7 @@ class Address(NamedTuple):
 
 
 def digest_of(key: bytes, variables: Mapping[str, str] = os.environ) -> str:
-    """Return a digest of the variables on which answers depend; they may hold secrets."""
+    """Return a digest of the variables on which answers depend, which may hold secrets."""
     values = sorted(
         (name, value)
         for name, value in variables.items()
@@ -117,7 +117,7 @@ class Channel:
 
         Raises
         ------
-        OSError, Refused : nobody answers there, or somebody without the key.
+        OSError, ExchangeError : nobody answers there, or somebody without the key.
         """
         ends_at = time.monotonic() + GREETING_S
         connection = socket.create_connection((_LOOPBACK, address.port), GREETING_S)
@@ -153,12 +153,12 @@ class Channel:
 
         Raises
         ------
-        OSError, Refused : it did not come in time, or is not from the other side.
+        OSError, ExchangeError : it did not come in time, or is not from the other side.
         """
         ends_at = time.monotonic() + wait_s
         size = int.from_bytes(_received(self._connection, 8, ends_at), "little")
         if size > MAX_BYTES:
-            raise Refused("The message is too long.")
+            raise ExchangeError("The message is too long.")
         proof = _received(self._connection, _MAC, ends_at)
         message = _received(self._connection, size, ends_at)
         _check(proof, self._key, role, self._session + message)
@@ -184,7 +184,7 @@ def _mac(key: bytes, role: bytes, text: bytes) -> bytes:
 
 def _check(proof: bytes, key: bytes, role: bytes, text: bytes) -> None:
     if not hmac.compare_digest(proof, _mac(key, role, text)):
-        raise Refused("The other side does not know the key.")
+        raise ExchangeError("The other side does not know the key.")
 
 
 def _received(connection: socket.socket, size: int, ends_at: float) -> bytes:
@@ -193,6 +193,6 @@ def _received(connection: socket.socket, size: int, ends_at: float) -> bytes:
         connection.settimeout(max(0.001, ends_at - time.monotonic()))
         part = connection.recv(min(1 << 20, size - len(received)))
         if not part:
-            raise Refused("The connection was closed.")
+            raise ExchangeError("The connection was closed.")
         received += part
     return bytes(received)

@@ -217,7 +217,7 @@ class Indexer:
         if rebuild:  # an update of some paths leaves it due
             clear_rebuild(folder)
         if not is_rebuild_due(folder):
-            with suppress(OSError):  # it is only no longer needed
+            with suppress(OSError):  # it is no longer needed, but harmless
                 self._store.drop_old(repository.name)
         if only is None and left_out is not None:
             self._counted[stored.folder] = left_out

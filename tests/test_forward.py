@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from codeintel_nb import exchange
 from codeintel_nb.cli import forward
-from codeintel_nb.exchange import Address, Channel, Refused, read_address, write_address
+from codeintel_nb.exchange import Address, Channel, ExchangeError, read_address, write_address
 from codeintel_nb.operations.table import OPERATIONS
 from codeintel_nb.server.listener import MAX_COMMANDS, Listener
 from tests.test_hardening import ENVIRONMENT, run_cli
@@ -99,8 +99,8 @@ def test_answers_are_those_of_the_command_itself(listener, home):
     for command in COMMANDS:
         code, out, error = run_cli(home, *command, environment={"CODEINTEL_LOCAL": "1"})
         answer = asked(home, *command)
-        texts = [f"{answer[name]}\n" if answer[name] else "" for name in ("out", "error")]
-        assert without_times((answer["code"], *texts)) == without_times((code, out, error)), command
+        texts = [f"{text}\n" if text else "" for text in (answer.out, answer.error)]
+        assert without_times((answer.code, *texts)) == without_times((code, out, error)), command
 
 
 def test_other_commands_run_themselves(listener, home):
@@ -122,8 +122,8 @@ def test_saved_file_is_found_at_once(watching, home, tree):
     for number in range(3):
         (tree / "new.py").write_text(f"def saved_{number}(): ...\n")
         answer = asked(home, "grep", f"saved_{number}")
-        assert answer["code"] == 0
-        assert "new.py:1" in answer["out"]
+        assert answer.code == 0
+        assert "new.py:1" in answer.out
 
 
 def test_watch_leaves_no_address(watching, home):
@@ -261,7 +261,7 @@ def test_nothing_is_told_to_a_process_without_the_key(shop, home):
 
 def test_command_without_the_key_learns_nothing(listener, home):
     address = read_address(home)
-    with pytest.raises((Refused, OSError)):
+    with pytest.raises((ExchangeError, OSError)):
         Channel.to(address._replace(key=b"another key"))
     # the other way round: the server's proof is accepted unseen
     with socket.create_connection(("127.0.0.1", address.port)) as connection:
@@ -283,7 +283,7 @@ def test_command_without_the_key_learns_nothing(listener, home):
 def test_noise_does_not_disturb(listener, home, noise):
     with socket.create_connection(("127.0.0.1", read_address(home).port)) as connection:
         connection.sendall(noise)
-    assert asked(home, "paths")["code"] == 0
+    assert asked(home, "paths").code == 0
 
 
 @pytest.mark.parametrize("message", [b"", b"{", b"7", b'{"a": 1}', b"[1, 2]", b'["grep"]', b"[]"])
@@ -292,10 +292,10 @@ def test_malformed_request_gets_no_answer(listener, home, message):
     channel.send(b"ask", message)
     try:
         assert json.loads(channel.receive(b"answer", 5)) is None
-    except (Refused, ConnectionError):
+    except (ExchangeError, ConnectionError):
         pass
     channel.close()
-    assert asked(home, "paths")["code"] == 0
+    assert asked(home, "paths").code == 0
 
 
 def test_message_is_bound_to_its_connection(listener, home):
@@ -303,7 +303,7 @@ def test_message_is_bound_to_its_connection(listener, home):
     one, other = Channel.to(address), Channel.to(address)
     one._session = other._session
     one.send(b"ask", b'["paths"]')
-    with pytest.raises((Refused, ConnectionError)):
+    with pytest.raises((ExchangeError, ConnectionError)):
         one.receive(b"answer", 5)
     one.close()
     other.close()
@@ -338,8 +338,8 @@ def test_many_commands_are_answered_together(listener, home):
     for thread in threads:
         thread.join()
     # beyond the limit, commands search themselves
-    assert {answer["code"] for answer in answers if answer is not None} == {0}
-    assert asked(home, "paths")["code"] == 0
+    assert {answer.code for answer in answers if answer is not None} == {0}
+    assert asked(home, "paths").code == 0
 
 
 def test_later_process_takes_over(shop, home):
@@ -372,7 +372,7 @@ def test_server_answers_commands(shop, home):
             assert server.poll() is None
             assert time.monotonic() < ends
             time.sleep(0.05)
-        assert "payment.py" in asked(home, "grep", "charge_card")["out"]
+        assert "payment.py" in asked(home, "grep", "charge_card").out
     finally:
         server.terminate()
         server.wait(20)

@@ -20,12 +20,11 @@ from ..operations.arguments import request_of
 from ..operations.wire import to_wire
 from ..output.plain_text import aligned, status_notes, status_table
 from ..output.progress import TerminalProgress, plural, skipped, summary
-from ..output.terminal import emit, emit_json
+from ..output.terminal import ERROR, FOUND, NONE, emit, emit_json, emit_written
 from ..output.written import written
 from ..scopes.scope import EVERYTHING
 from ..sources.repository import embedded_by, package, worktree
 from ..workspace import Workspace
-from .guard import ERROR, FOUND, NONE
 
 if TYPE_CHECKING:
     from ..outlay import Outlay
@@ -112,12 +111,8 @@ def status(args: argparse.Namespace, workspace: Workspace) -> int:
 def ask(args: argparse.Namespace, workspace: Workspace) -> int:
     """Run a command's operation, limited by its options alone."""
     client = FixedClient(workspace, ScopeAnswer(EVERYTHING, "", is_default=True))
-    answer = written(client.ask(request_of(args.operation, args)), args.json)
-    if answer.out is not None:
-        (emit_json if args.json else emit)(answer.out)
-    if answer.error is not None:
-        print(answer.error, file=sys.stderr)
-    return answer.code
+    answer = client.ask(request_of(args.operation, args))
+    return emit_written(written(answer, args.json), args.json)
 
 
 def read(args: argparse.Namespace, workspace: Workspace) -> int:

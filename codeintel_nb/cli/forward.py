@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Sequence
-from typing import Any
 
-from ..exchange import Address, Channel, Refused, read_address
-from ..output.terminal import emit, emit_json
+from ..exchange import Address, Channel, ExchangeError, read_address
+from ..output.terminal import Written, emit_written
 from .guard import guarded, in_utf8
 
 COMMANDS = frozenset({"grep", "search", "symbols", "paths"})
@@ -40,7 +38,7 @@ def forwarded(arguments: Sequence[str], was_open: bool) -> int | None:
         answer = _asked(address, in_utf8(arguments))
         if answer is None:
             raise _Unanswered
-        return _write(answer, as_json)
+        return emit_written(answer, as_json)
 
     as_json = "--json" in arguments
     try:
@@ -53,25 +51,18 @@ class _Unanswered(BaseException):
     """Lack of an answer; not an error of the command."""
 
 
-def _asked(address: Address, arguments: Sequence[str]) -> Any:
+def _asked(address: Address, arguments: Sequence[str]) -> Written | None:
     """Return the answer, or None if there is none."""
     try:
         channel = Channel.to(address)
         try:
             channel.send(b"ask", json.dumps(arguments).encode())
-            return json.loads(channel.receive(b"answer", ANSWER_S))
+            answer = json.loads(channel.receive(b"answer", ANSWER_S))
+            return None if answer is None else Written(**answer)
         finally:
             channel.close()
-    except (OSError, Refused, ValueError):
+    except (OSError, ExchangeError, ValueError):
         return None
-
-
-def _write(answer: dict[str, Any], as_json: bool) -> int:
-    if answer["out"] is not None:
-        (emit_json if as_json else emit)(answer["out"])
-    if answer["error"] is not None:
-        print(answer["error"], file=sys.stderr)
-    return int(answer["code"])
 
 
 def _home(arguments: Sequence[str]) -> str:

@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 
 from ..errors import CodeIntelError
 from ..output.terminal import (
+    ERROR,
+    FOUND,
     NotWritten,
     emit_json,
     open_missing_streams,
     print_anything,
     silence,
 )
-
-FOUND, NONE, ERROR = 0, 1, 2  # exit codes, those of grep
 
 
 def prepare_streams() -> bool:

@@ -12,10 +12,11 @@ from ..operations.arguments import Parser, add_common, add_options, add_text
 from ..operations.options import Option, options_of
 from ..operations.requests import IndexRequest, RefreshRequest
 from ..operations.table import OPERATIONS
+from ..output.terminal import ERROR
 from ..scopes.namespaces import registry_prefix
 from ..workspace import Workspace
 from . import commands
-from .guard import ERROR, guarded, in_utf8
+from .guard import guarded, in_utf8
 
 
 def run(arguments: Sequence[str], was_open: bool) -> int:

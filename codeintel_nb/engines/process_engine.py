@@ -22,15 +22,10 @@ from typing import Any
 from ..errors import EngineError
 from ..index.store import Store
 from ..index.update.subprocess_job import end, how_it_ended, spawn
-from ..scopes.scope import Scope
-from ..search.code_map.points import Points
-from ..search.facets import Facets
-from ..search.hit import Hit
 from ..search.query import AnyQuery, SemanticQuery
-from ..search.table import Table
 from ..search.text.unindexed import UnindexedTarget
 from ..settings import Settings
-from .engine import Answer, Counts, Engine, FileContent, Limit, Target
+from .engine import Answer, Engine, Limit, Target
 from .frames import READY, End, Search, Start, read_frame, write_frame
 
 MAX_PROCESSES = 4  # by default
@@ -132,6 +127,10 @@ class ProcessEngine:
     def __init__(self, local: Engine, settings: Settings, root: Path, processes: int) -> None:
         """Use this many processes for the shards below ``root``."""
         self._local, self._settings, self._root = local, settings, root
+        # everything else is the local engine's
+        self.count, self.facets, self.sql = local.count, local.facets, local.sql
+        self.points, self.read = local.points, local.read
+        self.paths, self.revisions = local.paths, local.revisions
         self.processes = processes
         self._idle: SimpleQueue[_Process] = SimpleQueue()
         self._processes: list[_Process] = []
@@ -235,9 +234,7 @@ class ProcessEngine:
             with self._lock:
                 self._starting -= 1
                 if self._sweep is None and not self._closed:
-                    self._sweep = threading.Timer(IDLE_S, self._end_idle)
-                    self._sweep.daemon = True
-                    self._sweep.start()
+                    self._sweep_after(IDLE_S)
 
     def _give_back(self, process: _Process) -> None:
         with self._lock:
@@ -252,11 +249,14 @@ class ProcessEngine:
             self._sweep = None
             rest_s = self._used_at + IDLE_S - time.monotonic()
             if self._running or rest_s > 0:
-                self._sweep = threading.Timer(max(rest_s, 1.0), self._end_idle)
-                self._sweep.daemon = True
-                self._sweep.start()
+                self._sweep_after(max(rest_s, 1.0))
                 return
         self._end_all()
+
+    def _sweep_after(self, wait_s: float) -> None:
+        self._sweep = threading.Timer(wait_s, self._end_idle)
+        self._sweep.daemon = True
+        self._sweep.start()
 
     def _end_all(self) -> None:
         ended = list[_Process]()
@@ -287,43 +287,6 @@ class ProcessEngine:
                 self._sweep.cancel()
         self._end_all()
         self._local.close()
-
-    # the rest is the local engine's
-
-    def count(self, targets: Sequence[Target]) -> Counts:
-        return self._local.count(targets)
-
-    def facets(
-        self,
-        targets: Sequence[Target],
-        without_languages: Scope,
-        without_kinds: Scope,
-        most_folders: int,
-    ) -> Facets:
-        return self._local.facets(targets, without_languages, without_kinds, most_folders)
-
-    def sql(
-        self,
-        statement: str,
-        targets: Sequence[Target],
-        limit: Limit,
-        most_rows: int,
-        memory_bytes: int,
-        hits: Sequence[Hit] = (),
-    ) -> Table:
-        return self._local.sql(statement, targets, limit, most_rows, memory_bytes, hits)
-
-    def points(self, targets: Sequence[Target], most: int) -> Points:
-        return self._local.points(targets, most)
-
-    def read(self, targets: Sequence[Target], path: str) -> FileContent | None:
-        return self._local.read(targets, path)
-
-    def paths(self, targets: Sequence[Target]) -> list[str]:
-        return self._local.paths(targets)
-
-    def revisions(self, targets: Sequence[Target]) -> set[str]:
-        return self._local.revisions(targets)
 
 
 def process_count(settings: Settings) -> int:

@@ -84,8 +84,8 @@ def _shard_key(folder: Path, shard_id: str) -> str:
 class Store:
     """Folder of every repository's index: ``$CODEINTEL_HOME/v{FORMAT}/repositories``.
 
-    Each format has its own folder. Indexes of the previous format are adopted; where that fails, as
-    in a home that is only read, they are searched in their own folder.
+    Each format has its own folder. Indexes in the previous format are adopted. Where that fails, as
+    in a read-only home, they are searched in their own folder.
     """
 
     def __init__(self, home: Path) -> None:
@@ -98,7 +98,7 @@ class Store:
                 adopt(self._old, self.root, FORMAT)
 
     def adopted(self) -> list[str]:
-        """Return the repositories with an adopted index, which waits for its rebuild."""
+        """Return the repositories whose adopted indexes wait for a rebuild."""
         if not self._old.is_dir():
             return []
         return [
@@ -122,7 +122,7 @@ class Store:
             shutil.rmtree(self._old.parent, ignore_errors=True)
 
     def _folders(self) -> list[Path]:
-        """Return the folders of all repositories, not adopted ones included."""
+        """Return the folders of all repositories, including those that were not adopted."""
         try:
             folders = list(self.root.iterdir())
         except (FileNotFoundError, NotADirectoryError):

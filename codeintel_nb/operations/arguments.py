@@ -31,7 +31,7 @@ _UNKNOWN_COMMAND = re.compile(r"COMMAND: invalid choice: '(.*)' \(choose from (.
 
 
 class Unparsed(Exception):
-    """Arguments that only the command itself can take, or complain about."""
+    """Arguments of another command, or wrong ones."""
 
 
 class _QuietParser(Parser):

@@ -7,7 +7,7 @@ import io
 import json
 import os
 import sys
-from typing import IO
+from typing import IO, NamedTuple
 
 _SIGNS = zip("·–—×•‘’“”│─┌┐└┘├┤┬┴┼", "---x*''\"\"|-+++++++++", strict=True)
 _PLAIN = {"…": "...", "→": "->", **dict(_SIGNS)}
@@ -73,6 +73,17 @@ def silence(stream: IO[str] | None, number: int) -> None:
         os.close(handle)
 
 
+FOUND, NONE, ERROR = 0, 1, 2  # exit codes, those of grep
+
+
+class Written(NamedTuple):
+    """Exit code and texts of a command's answer."""
+
+    code: int
+    out: str | None = None
+    error: str | None = None
+
+
 class NotWritten(Exception):
     """Failure to write standard output, as on a full disk."""
 
@@ -98,3 +109,12 @@ def emit_json(text: str) -> None:
     if not text.isascii() and not takes_all_characters(sys.stdout):
         text = "".join(c if c.isascii() else json.dumps(c)[1:-1] for c in text)
     emit(text)
+
+
+def emit_written(answer: Written, as_json: bool) -> int:
+    """Print an answer, and return its exit code; raises like ``emit``."""
+    if answer.out is not None:
+        (emit_json if as_json else emit)(answer.out)
+    if answer.error is not None:
+        print(answer.error, file=sys.stderr)
+    return answer.code

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..operations.answers import SearchAnswer
 from ..operations.wire import to_wire
 from ..search.results import Results
 from ..search.table import Table
 from .plain_text import plain
-
-FOUND, NONE, ERROR = 0, 1, 2  # exit codes, those of grep
-
-
-class Written(NamedTuple):
-    """Exit code and texts of a command."""
-
-    code: int
-    out: str | None = None
-    error: str | None = None
+from .terminal import FOUND, NONE, Written
 
 
 def written(answer: Any, as_json: bool) -> Written:

@@ -1,4 +1,4 @@
-"""Definitions by name: places from columns, details from their compressed blocks."""
+"""Definitions by name."""
 
 from __future__ import annotations
 

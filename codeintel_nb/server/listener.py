@@ -22,7 +22,7 @@ from ..exchange import (
     GREETING_S,
     Address,
     Channel,
-    Refused,
+    ExchangeError,
     read_address,
     remove_address,
     write_address,
@@ -98,7 +98,7 @@ class Listener:
 
     def _serve(self, connection: socket.socket) -> None:
         try:
-            with connection, suppress(OSError, Refused, ValueError):
+            with connection, suppress(OSError, ExchangeError, ValueError):
                 channel = Channel.of(connection, self._address.key)
                 message = channel.receive(b"ask", GREETING_S)
                 arguments = msgspec.json.decode(message, type=list[str])

@@ -1,9 +1,14 @@
 """SQL reads only the columns that a query can reach, and answers the same."""
 
+import threading
+
 import pytest
 
+from codeintel_nb.errors import SearchError
 from codeintel_nb.index.shard.details import Details
 from codeintel_nb.search import sql
+from codeintel_nb.sources.document import document_of
+from tests.conftest import write_tree
 
 ALL = [
     "from symbols",
@@ -69,12 +74,35 @@ def test_details_are_not_read_in_vain(shop, statement, monkeypatch):
 
 
 def test_names_with_dots_keep_their_containers(make_workspace, tmp_path):
-    (tmp_path / "t").mkdir()
-    (tmp_path / "t/Makefile").write_text(".PHONY: all\nlib/a.o: a.c\n\tcc a.c\n")
-    (tmp_path / "t/a.lua").write_text("local M = {}\nfunction M.sub.run() end\nreturn M\n")
+    root = write_tree(
+        tmp_path / "t",
+        {
+            "Makefile": ".PHONY: all\nlib/a.o: a.c\n\tcc a.c\n",
+            "a.lua": "local M = {}\nfunction M.sub.run() end\nreturn M\n",
+            "a.toml": '[tool."a.b"]\nkey = 1\n',
+        },
+    )
     workspace = make_workspace()
-    workspace.index(tmp_path / "t", name="t")
-    rows = workspace.sql("select container, name from symbols order by all").rows()
-    assert ("M.sub", "run") in rows or ("", "M.sub.run") in rows
+    workspace.index(root, name="t")
+    rows = workspace.sql("select path, container, name from symbols").rows()
+    read = [
+        (path, symbol.container, symbol.name)
+        for path in ("Makefile", "a.lua", "a.toml")
+        for symbol in document_of(path, (root / path).read_bytes()).symbols
+    ]
+    assert rows == read
+    assert any("." in name for _, _, name in rows), "the label does not tell its container"
     labels = {hit.symbol for hit in workspace.symbols("*", limit=50)}
-    assert labels == {f"{container}.{name}".strip(".") for container, name in rows}
+    assert labels == {f"{container}.{name}".strip(".") for _, container, name in rows}
+
+
+def test_limits_hold_while_tables_are_loaded(shop):
+    everything = "select name, doc, signature from symbols"
+    with pytest.raises(SearchError, match="emory"):
+        shop.sql(everything, memory_bytes=100_000)
+    with pytest.raises(SearchError, match="timed out"):
+        shop.sql(everything, timeout_s=1e-6)
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(SearchError, match="cancelled"):
+        shop.sql(everything, cancel=cancel)

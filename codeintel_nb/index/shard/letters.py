@@ -48,16 +48,15 @@ class NameLetters:
         dots = np.flatnonzero(blob == _DOT)
         last = np.searchsorted(dots, ends) - 1
         after = dots[np.maximum(last, 0)] + 1 if len(dots) else begins
-        self._begins = np.where((last >= 0) & (after > begins), after, begins)
-        self.lengths = (ends - self._begins).astype(np.uint32)
+        begins = np.where((last >= 0) & (after > begins), after, begins)
+        self.lengths = (ends - begins).astype(np.uint32)
         self.letters = np.zeros(len(ends), np.uint32)
         filled = np.flatnonzero(self.lengths)
         # from the first name's start to the next one's: the containers between are left out
-        edges = np.stack([self._begins[filled], ends[filled]], axis=1).ravel()
+        edges = np.stack([begins[filled], ends[filled]], axis=1).ravel()
         if len(edges):
             bits = np.append(_BITS[blob], np.uint32(0))  # the last name ends where the blob ends
             self.letters[filled] = np.bitwise_or.reduceat(bits, edges)[::2]
-        del self._begins
 
     def alike(self, name: str, least: float) -> Mask:
         """Return a mask of the names that may have at least this similarity, 0 to 1, to another.

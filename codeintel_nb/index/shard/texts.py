@@ -13,7 +13,7 @@ from .id_lists import Ids
 from .letters import NameLetters
 
 FEW = 200  # texts; fewer are joined one by one
-MANY = 20_000  # texts joined at a time, which takes some fifty times their memory
+MANY = 20_000  # texts joined at a time, which takes some thirty times their memory
 
 
 class Texts:

@@ -72,7 +72,7 @@ def build(
         try:
             return _in_child(processes, job, stored, progress, cancel)
         except _Unanswered:
-            continue  # an idle process had died: the next one is new
+            continue  # the idle process had died; the next one is new
         except _Crashed as crash:
             # a grammar crashed on this file; shards published before the crash remain
             if crash.path in job.avoid or len(job.avoid) >= MAX_CRASHES:
@@ -85,7 +85,7 @@ class InterruptedAtEnd(KeyboardInterrupt):
 
 
 class _Unanswered(Exception):
-    """End of a process that had been idle, before it began its job."""
+    """Death of a formerly idle process before it began its job."""
 
 
 class _Crashed(EngineError):

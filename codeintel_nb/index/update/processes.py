@@ -59,11 +59,11 @@ class IndexProcess:
 
     def __init__(self, folder: Path) -> None:
         self.environment = dict(os.environ)
-        self.owner = os.getpid()  # a fork of it must leave this process alone
+        self.owner = os.getpid()  # a fork of the owner must not use this process
         self.is_ready, self._stays = True, False
         self.is_reused = False  # for another job than its first
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed by ``end``)
-        # made by the process if it needs it, and removed here, as a killed process does not
+        # the process creates it if needed; it is removed here, in case the process is killed
         self._scratch = os.path.join(tempfile.gettempdir(), f"codeintel-grammars-{uuid4().hex}")
         self._child = spawn(MODULE, self._stderr, folder, {TEMPORARY: self._scratch})
         self._output = Output(self._child)
@@ -154,7 +154,7 @@ class IndexProcesses:
 
     def _started(self, job: Update | Compaction) -> IndexProcess:
         process = IndexProcess(self._folder)
-        with suppress(OSError):  # it has died: so its output ends, and says how
+        with suppress(OSError):  # it has died: its output ends, and ``wait`` says how
             process.send(job)
         return process
 
