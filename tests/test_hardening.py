@@ -516,6 +516,7 @@ def test_forked_child_can_search(shop):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("own_grammars")
 def test_build_leaves_no_temporary_folder_of_grammars(tmp_path, tree, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()

@@ -255,6 +255,7 @@ def test_a_home_on_a_file_system_without_locks(tmp_path, own_home, refusal):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("own_grammars")
 def test_grammars_load_with_a_home_mounted_noexec(tmp_path, tree):
     if run(*IN_A_NAMESPACE, "true").returncode:
         pytest.skip("this user may not create a namespace")
@@ -272,6 +273,7 @@ def test_grammars_load_with_a_home_mounted_noexec(tmp_path, tree):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("own_grammars")
 def test_doctor_reports_when_no_grammar_can_be_loaded(tmp_path, tree, own_home):
     unpacked = write_tree(
         tmp_path / "site",
