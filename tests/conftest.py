@@ -33,13 +33,18 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-
 def pytest_configure(config: pytest.Config) -> None:
     """Unpack each grammar once per run: in a home of its own it would cost every test 0.15 s."""
     if not hasattr(config, "workerinput"):  # workers inherit the variable
         folder = tempfile.mkdtemp(prefix="codeintel-test-grammars-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
         os.environ[GRAMMAR_FOLDER] = folder
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one process more than there are cores: a fifth of the time, tests wait."""
+    return (os.cpu_count() or 1) + 1
 
 
 FILES = {
@@ -164,15 +169,27 @@ def indexed_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def copy_home(tree: Path, indexed_shop: Path) -> Callable[[Path], None]:
+    """Return a function that copies the home with the index of the shop, as that of ``tree``."""
+
+    def copy(home: Path) -> None:
+        for path in FILES:
+            shutil.copystat(indexed_shop / "shop" / path, tree / path)
+        shutil.copytree(indexed_shop / "home", home, dirs_exist_ok=True)
+        (description,) = home.glob("v*/repositories/*/repository.json")
+        text = description.read_text()
+        description.write_text(text.replace(str(indexed_shop / "shop"), str(tree)))
+
+    return copy
+
+
+@pytest.fixture
 def shop(
-    tree: Path, indexed_shop: Path, make_workspace: Callable[..., Workspace], tmp_path: Path
-) -> Workspace:
+    tree: Path, copy_home: Callable[[Path], None], make_workspace: Callable[..., Workspace],
+    tmp_path: Path,
+) -> Workspace:  # fmt: skip
     """Return a workspace with the shop indexed."""
-    for path in FILES:
-        shutil.copystat(indexed_shop / "shop" / path, tree / path)
-    shutil.copytree(indexed_shop / "home", tmp_path / "home")
-    (description,) = (tmp_path / "home").glob("v*/repositories/*/repository.json")
-    description.write_text(description.read_text().replace(str(indexed_shop / "shop"), str(tree)))
+    copy_home(tmp_path / "home")
     workspace = make_workspace()
     assert workspace.repository("shop").root == str(tree)
     return workspace

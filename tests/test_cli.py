@@ -27,8 +27,8 @@ def run(capsys):
 
 
 @pytest.fixture
-def ready(run, tree):
-    assert run("index", tree, "--name", "shop")[0] == 0
+def ready(own_home, copy_home, run):
+    copy_home(own_home)
     return run
 
 

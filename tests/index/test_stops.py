@@ -233,8 +233,10 @@ def test_stopped_update_leaves_the_index_complete(opened, large):
     workspace = opened()
     workspace.index(large)
     for i in range(0, 500, 2):
-        (large / f"d{i // 50}/f{i:03}.py").write_text(f"changed_{i} = 1\n" * 300)
-    message = stopped(workspace, large, at=100)
+        (large / f"d{i // 50}/f{i:03}.py").write_text(
+            "".join(f"def changed_{i}_{j}():\n    return {j}\n\n\n" for j in range(200))
+        )
+    message = stopped(workspace, large, at=50)
     assert "Files indexed earlier remain searchable" in message
     (status,) = workspace.status()
     assert (status.state, status.complete, status.files) == ("indexed", True, 500)

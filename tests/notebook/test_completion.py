@@ -4,11 +4,11 @@ from IPython.core.interactiveshell import InteractiveShell
 
 
 @pytest.fixture
-def complete(no_project, tree):
+def complete(no_project, copy_home):
+    copy_home(no_project)
     InteractiveShell.clear_instance()
     shell = InteractiveShell.instance()
     shell.run_cell("%load_ext codeintel_nb")
-    shell.run_cell(f"%codeindex add {tree} --name shop;")
     shell.run_cell("%scope save mine")
 
     def complete(text):

@@ -43,8 +43,8 @@ def run(shell, capsys):
 
 
 @pytest.fixture
-def ready(run, tree):
-    run(f"%codeindex add {tree} --name shop")
+def ready(own_home, copy_home, run):
+    copy_home(own_home)
     return run
 
 

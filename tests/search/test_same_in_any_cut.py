@@ -107,11 +107,13 @@ def answer(results):
     )
 
 
+def values(of, count):
+    """Return values for a test; those after ``count`` run in .ci/full."""
+    return [*of[:count], *(pytest.param(one, marks=pytest.mark.slow) for one in of[count:])]
+
+
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(
-    "question",
-    [*QUESTIONS[:3], *(pytest.param(text, marks=pytest.mark.slow) for text in QUESTIONS[3:])],
-)
+@pytest.mark.parametrize("question", values(QUESTIONS, 1))
 def test_semantic_hits_and_scores(cuts, question, mode):
     for scope in SCOPES:
         for limit in (3, 60, 700):
@@ -132,10 +134,7 @@ def coarse_first(cuts, monkeypatch):
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "dense"])
-@pytest.mark.parametrize(
-    "question",
-    [*QUESTIONS[:2], *(pytest.param(text, marks=pytest.mark.slow) for text in QUESTIONS[2:6])],
-)
+@pytest.mark.parametrize("question", values(QUESTIONS[:6], 1))
 def test_hits_with_a_coarse_first_step(cuts, coarse_first, question, mode):
     for scope in SCOPES[:2]:
         deepest = None
@@ -199,7 +198,9 @@ def test_text_hits_and_totals(cuts, pattern, regex, options):
             assert one == seven == grown
 
 
-@pytest.mark.parametrize("name", ["run_cell", "magic", "Magics.*", "get_*", "runcel", "_"])
+@pytest.mark.parametrize(
+    "name", values(["run_cell", "get_*", "runcel", "magic", "Magics.*", "_"], 3)
+)
 def test_definitions(cuts, name):
     for scope in SCOPES:
         for limit in (2, 0):
@@ -210,7 +211,7 @@ def test_definitions(cuts, name):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("question", QUESTIONS[:6])
+@pytest.mark.parametrize("question", values(QUESTIONS[:6], 2))
 def test_the_first_hits_are_the_same_for_every_limit(cuts, question, mode):
     one, _, _ = cuts
     everything = answer(one.semantic_search(question, limit=0, mode=mode))[0]

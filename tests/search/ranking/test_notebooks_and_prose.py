@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from codeintel_nb import Workspace
 from codeintel_nb.search.ranking.intent import parse_query
 
 from ...conftest import write_tree
@@ -40,11 +41,13 @@ def resample_revenue_by_month(orders):
 }
 
 
-@pytest.fixture
-def workspace(tmp_path, make_workspace):
-    workspace = make_workspace()
-    workspace.index(write_tree(tmp_path / "sales", FILES))
-    return workspace
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sales")
+    workspace = Workspace.open(folder / "home")
+    workspace.index(write_tree(folder / "sales", FILES))
+    yield workspace
+    workspace.close()
 
 
 def best_of(workspace, query, path):
