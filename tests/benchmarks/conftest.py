@@ -20,7 +20,7 @@ from codeintel_nb.index.update.report import IndexReport
 
 FULL = os.environ.get("CODEINTEL_BENCH") == "full"
 SITE = Path(sysconfig.get_path("purelib"))
-QUICK = ("IPython", "jedi", "pygments", "hypothesis", "mypy")
+QUICK = ("IPython", "pygments", "hypothesis", "mypy")
 
 
 class Corpus(NamedTuple):

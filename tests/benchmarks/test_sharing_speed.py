@@ -16,14 +16,14 @@ import pytest
 from codeintel_nb import Scope
 from codeintel_nb.operations.table import BY_NAME
 from codeintel_nb.scopes.redis.registry import RedisRegistry
-from tests.benchmarks.conftest import Corpus, median_ms, show
+from tests.benchmarks.conftest import FULL, Corpus, median_ms, show
 from tests.benchmarks.redis_client import SESSIONS
 from tests.redis_server import RedisServer
 from tests.serving import Serving
 
 pytestmark = pytest.mark.benchmark
 
-PROCESSES, SECONDS = 8, 2.0
+PROCESSES, SECONDS = (8, 2.0) if FULL else (4, 1.0)
 ROUNDS, CALLS = 5, 1000
 DEFAULT = BY_NAME["search_text"].tool.limit
 

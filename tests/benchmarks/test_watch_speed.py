@@ -21,7 +21,7 @@ from tests.benchmarks.conftest import FULL, SITE, median_ms, show
 
 pytestmark = pytest.mark.benchmark
 
-FILES, SWITCHED = (50_000, 2_000) if FULL else (2_000, 200)
+FILES, SWITCHED = (50_000, 2_000) if FULL else (1_000, 100)
 
 
 @pytest.fixture(scope="module")
