@@ -19,7 +19,7 @@ from ..search.query import MAX_HITS, Bounds, TextQuery
 from ..search.results import Reason
 from ..search.text.hits import ranked
 from ..search.text.matches import MatchCollector
-from ..search.text.plan import TextPlan, plan_text
+from ..search.text.plan import RG_START_S, TextPlan, plan_text
 from ..search.text.reader import TextAnswer, read, search_text
 from ..search.text.ripgrep import count_in_ranges, count_in_shards
 from ..search.text.unindexed import UnindexedTarget, search_unindexed
@@ -32,6 +32,8 @@ MAX_RANKED = 5_000  # matches scored by a ranked text search, the first in path 
 PARALLEL_BYTES = 8 << 20  # read with the GIL released, above which a second thread pays off
 MIN_LOOK_BYTES = 16 << 20  # read to look for one more match, which takes some milliseconds
 COUNTED_HERE = 1 << 20  # bytes up to which counting here is faster than starting rg
+# lines counted here, of a plain text, before rg takes over: these take it as long
+MAX_COUNTED_HERE = 30_000
 
 
 class Rest(NamedTuple):
@@ -170,24 +172,13 @@ class TextSearch:
 
     def _count(self) -> tuple[int, bool]:
         """Return the deferred parts' count, and whether bounds ended it."""
-        are_small = sum(rest.plan.bytes_to_read for rest in self._rests) < COUNTED_HERE
-        small, whole, parts = list[Rest](), list[Rest](), list[Rest]()
-        for rest in self._rests:
-            (
-                small
-                if are_small or rest.plan.pattern.multiline
-                else whole
-                if _is_read_whole(rest)
-                else parts
-            ).append(rest)
-        total, query, bounds = 0, self._query, self._bounds
-        for rest in small:
-            collector = MatchCollector(rest.plan.shard, query, MAX_HITS)
-            if read(rest.plan, query, collector, bounds):
-                return total + collector.total, True
-            total += collector.total
-            if collector.full:
-                self._add(TextAnswer(None, 0, unread=True))
+        total, rests, ended = self._count_here()
+        if ended or not rests:
+            return total, ended
+        query, bounds = self._query, self._bounds
+        whole, parts = list[Rest](), list[Rest]()
+        for rest in rests:
+            (whole if _is_read_whole(rest) else parts).append(rest)
         if whole:
             folders = [
                 rest.plan.shard.folder for rest in whole if rest.plan.shard.folder is not None
@@ -201,6 +192,34 @@ class TextSearch:
             counted, ended = count_in_ranges(ranges, query, parts[0].plan.pattern, bounds)
             return total + counted, ended
         return total, False
+
+    def _count_here(self) -> tuple[int, list[Rest], bool]:
+        """Count deferred parts here: those of a plain text, and small ones.
+
+        Also return the others, which rg counts faster, and whether the bounds ended it.
+        """
+        are_small = sum(rest.plan.bytes_to_read for rest in self._rests) < COUNTED_HERE
+        are_fast = sum(rest.plan.read_s for rest in self._rests) < RG_START_S
+        total, room, others = 0, MAX_COUNTED_HERE, list[Rest]()
+        for rest in self._rests:
+            plan = rest.plan
+            must_read = are_small or plan.pattern.multiline
+            is_fast = are_fast or (plan.pattern.literal is not None and not _is_read_whole(rest))
+            if not must_read and (not is_fast or plan.scan_with_rg or room <= 0):
+                others.append(rest)
+                continue
+            limit = MAX_HITS if must_read else room
+            collector = MatchCollector(plan.shard, self._query, limit)
+            ended = read(plan, self._query, collector, self._bounds)
+            total += collector.total
+            room -= collector.total
+            if ended:
+                return total, [], True
+            if collector.full and must_read:
+                self._add(TextAnswer(None, 0, unread=True))
+            elif collector.full and (behind := plan.behind(collector.end)) is not None:
+                others.append(Rest(behind, rest.counted + collector.total, rest.is_last))
+        return total, others, False
 
     def _look_beyond(self) -> TextAnswer:
         """Look for one match in the text after the counted bytes."""

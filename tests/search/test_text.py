@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeintel_nb import Scope, Workspace
+from codeintel_nb.engines import text_search
 from codeintel_nb.errors import SearchError
 from codeintel_nb.index.shard.text_flags import is_plain
 from codeintel_nb.search.query import Bounds, TextQuery
@@ -564,6 +565,19 @@ def test_total_does_not_depend_on_the_limit(real, pattern, regex, scope):
         assert results.truncated == bool(results.reason)
         files = workspace.search_text(pattern, scope, regex=regex, limit=limit, show="files")
         assert (files.total, files.total_exact) == (len({hit.path for hit in everything}), True)
+
+
+@pytest.mark.parametrize("most", [0, 1, 40, 2_000])
+def test_total_is_exact_when_rg_takes_over_the_count(real, monkeypatch, most):
+    workspace, _ = real
+    monkeypatch.setattr(text_search, "COUNTED_HERE", 0)
+    monkeypatch.setattr(text_search, "MAX_COUNTED_HERE", most)
+    for pattern, regex in (("import", False), ("e", False), ("é", False), (r"\bself\b", True)):
+        for scope in (Scope(), Scope(include_globs=("*.txt", "IPython/core/**"))):
+            everything = workspace.search_text(pattern, scope, regex=regex, limit=0)
+            for limit in (1, 60):
+                results = workspace.search_text(pattern, scope, regex=regex, limit=limit)
+                assert (results.total, results.total_exact) == (len(everything), True)
 
 
 def needles(tmp_path, count_bytes, follow=True):

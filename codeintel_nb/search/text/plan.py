@@ -51,6 +51,7 @@ class TextPlan(NamedTuple):
     required: bytes  # text required in a line, if searching for it first pays off
     scan_with_rg: bool  # rg scans the whole content faster than the candidates are read here
     is_whole: bool = False  # the whole shard is in scope: skipped text cannot match
+    speed: float = PATTERN  # bytes a second, read here
 
     @classmethod
     def of(
@@ -81,11 +82,19 @@ class TextPlan(NamedTuple):
             scan_with_rg = (
                 read_s + RANGE_S * len(re2_ranges.begins) > RG_START_S + shard.size / BY_RG
             )
-        return cls(shard, repo, pattern, re2_ranges, rg_ranges, need, required, scan_with_rg)
+        speed = size / read_s if read_s else PATTERN
+        return cls(
+            shard, repo, pattern, re2_ranges, rg_ranges, need, required, scan_with_rg, speed=speed
+        )
 
     @property
     def bytes_to_read(self) -> int:
         return self.re2_ranges.size + (0 if self.rg_ranges is None else self.rg_ranges.size)
+
+    @property
+    def read_s(self) -> float:
+        """Return the estimated time to read the plan here, without a time for each match."""
+        return self.bytes_to_read / self.speed + RANGE_S * len(self.re2_ranges.begins)
 
     @property
     def all_ranges(self) -> Ranges:
