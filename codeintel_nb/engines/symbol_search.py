@@ -7,15 +7,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..index.shard.id_lists import Ids
 from ..index.shard.shard import Shard
 from ..search.hit import path_order
 from ..search.lazy_hits import LazyHits, Segment
 from ..search.query import Bounds, SymbolQuery
 from ..search.results import Reason
-from ..search.symbols import FoundSymbol, SymbolMatches, find_alike, find_symbols, in_scope
+from ..search.symbols import (
+    FoundSymbol,
+    FoundSymbols,
+    SymbolMatches,
+    find_alike,
+    find_symbols,
+    in_scope,
+)
 from .engine import Answer, OpenShards, Target
-
-_Match = tuple[str, Shard, FoundSymbol]  # of a repository
 
 
 def symbol_search(
@@ -33,20 +39,12 @@ def symbol_search(
                 in_scope(shards.shard_of(target), mask, target.scope.kinds),
             )
         )
-    matches = [
-        (target, one)
-        for target, shard, counts in parts
-        for one in find_symbols(shard, counts, query, bounds)
-    ]
-    if not matches and not query.is_glob and not bounds.reached():
-        matches = [
-            (target, one)
-            for target, shard, counts in parts
-            for one in find_alike(shard, counts, query)
-        ]
-
-    by_name = [(target.repo, shards.shard_of(target), one) for target, one in matches]
-    first = _first(by_name, query.limit)
+    matches = [find_symbols(shard, counts, query, bounds) for _, shard, counts in parts]
+    total = sum(len(one.numbers) for one in matches)
+    if not total and not query.is_glob and not bounds.reached():
+        matches = [find_alike(shard, counts, query) for _, shard, counts in parts]
+        total = sum(len(one.numbers) for one in matches)
+    first = _first([(target.repo, shard) for target, shard, _ in parts], matches, query.limit)
     matched = time.perf_counter()
     lazy = LazyHits([Segment(SymbolMatches(first), 0, len(first))])
     # an older shard's details are in Parquet: build its hits while the search can be retried
@@ -56,24 +54,44 @@ def symbol_search(
         "match": (matched - began) * 1000,
         "read": (time.perf_counter() - matched) * 1000,
     }
-    reason: Reason = (
-        bounds.reason() if bounds.reached() else "limit" if len(matches) > len(hits) else ""
-    )
-    return Answer(hits, len(matches), reason, timings, not bounds.reached())
+    reason: Reason = bounds.reason() if bounds.reached() else "limit" if total > len(hits) else ""
+    return Answer(hits, total, reason, timings, not bounds.reached())
 
 
-def _first(matches: list[_Match], limit: int | None) -> list[_Match]:
+def _first(
+    shards: Sequence[tuple[str, Shard]], matches: Sequence[FoundSymbols], limit: int | None
+) -> list[tuple[str, Shard, FoundSymbol]]:
     """Return the first matches, ordered by score, label length, path and line."""
-    keys = np.array([(-one.score, one.length) for _, _, one in matches]).reshape(-1, 2)
-    order = np.lexsort((keys[:, 1], keys[:, 0]))
-    if limit is not None and len(matches) > limit:
-        last = keys[order[limit - 1]]
-        ties = (keys[order] == last).all(axis=1)
+    if not matches:
+        return []
+    part = np.repeat(np.arange(len(matches)), [len(one.numbers) for one in matches])
+    every = FoundSymbols.joined(matches)
+    order = np.lexsort((every.lengths, -every.scores))
+    if limit is not None and len(order) > limit:
+        last = order[limit - 1]  # and those that tie with it
+        ties = every.scores[order] == every.scores[last]
+        ties &= every.lengths[order] == every.lengths[last]
         order = order[: max(limit, int(np.flatnonzero(ties)[-1]) + 1)]
+    part, (scores, lengths, numbers) = part[order], (column[order] for column in every)
+    ranks = _path_ranks(shards, part, numbers)
+    order = np.lexsort((numbers, ranks, lengths, -scores))[:limit]
+    columns = (column[order].tolist() for column in (part, scores, lengths, numbers))
+    return [(*shards[at], FoundSymbol(*values)) for at, *values in zip(*columns, strict=True)]
 
-    def place(number: int) -> tuple[float, float, tuple[str, list[str]], int]:
-        repo, shard, one = matches[number]
-        path = shard.paths[int(shard.symbol_file[one.number])]
-        return (-one.score, one.length, path_order(repo, path), one.number)
 
-    return [matches[number] for number in sorted(order.tolist(), key=place)[:limit]]
+def _path_ranks(shards: Sequence[tuple[str, Shard]], part: Ids, numbers: Ids) -> Ids:
+    """Return the rank of each definition's file in path order."""
+    files = np.zeros(len(numbers), np.int64)
+    for at, (_, shard) in enumerate(shards):
+        own = part == at
+        files[own] = shard.symbol_file[numbers[own]]
+    places, which = np.unique(part << 32 | files, return_inverse=True)
+    keys = []
+    for place in places.tolist():
+        repo, shard = shards[place >> 32]
+        keys.append(path_order(repo, shard.paths[place & 0xFFFFFFFF]))
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    is_new = [at == 0 or keys[number] != keys[order[at - 1]] for at, number in enumerate(order)]
+    ranks = np.empty(len(keys), np.int64)
+    ranks[order] = np.cumsum(is_new)
+    return ranks[which]

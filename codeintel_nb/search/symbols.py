@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..index.shard.arrays import Mask
+from ..index.shard.arrays import Array, Mask
+from ..index.shard.id_lists import Ids
 from ..index.shard.shard import KINDS, Shard
 from ..index.shard.symbol_texts import SymbolTexts
+from ..index.shard.texts import Texts
 from .cells import cell_line
 from .hit import Hit
 from .lazy_hits import columns_of
@@ -23,6 +25,7 @@ EXACT, FOLDED, PREFIX, INSIDE = 1.0, 0.95, 0.8, 0.6
 LEAST_ALIKE = 70  # minimum similarity, of 100
 KEY = 0.9  # factor for a key of data: a query for a name means code
 _TEXT = KINDS.index("text")
+_DOT = ord(".")
 _DETAILED = frozenset({"signature", "snippet", "doc"})  # columns from the details
 
 
@@ -48,23 +51,49 @@ class FoundSymbol(NamedTuple):
     number: int
 
 
-def find_symbols(shard: Shard, held: Mask, query: SymbolQuery, bounds: Bounds) -> list[FoundSymbol]:
+class FoundSymbols(NamedTuple):
+    """Definitions of a shard, a row each."""
+
+    scores: Array
+    lengths: Ids
+    numbers: Ids
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[float, int, int]]) -> FoundSymbols:
+        """Return the definitions with a score above 0."""
+        scores, lengths, numbers = zip(*rows, strict=True) if rows else ((), (), ())
+        columns = np.array(scores, float), np.array(lengths, int), np.array(numbers, int)
+        return cls(*(column[columns[0] > 0] for column in columns))
+
+    @classmethod
+    def joined(cls, parts: Sequence[FoundSymbols]) -> FoundSymbols:
+        return cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def find_symbols(shard: Shard, held: Mask, query: SymbolQuery, bounds: Bounds) -> FoundSymbols:
     """Return definitions by part of their name, or by glob."""
     name = query.name.replace("::", ".").replace("#", ".")
     matcher = _Glob(name) if query.is_glob else _Name(name)
-    matches = list[FoundSymbol]()
-    numbers = _candidates(shard, matcher.needle, held)
-    for number, label in zip(
-        numbers, shard.symbol_labels(np.array(numbers, np.int64)), strict=True
-    ):
-        if score := matcher.score(label) * (KEY if shard.symbol_kind[number] == _TEXT else 1):
-            matches.append(FoundSymbol(score, len(label), number))
-        if len(matches) % 1024 == 1023 and bounds.reached():
-            break
-    return matches
+    texts = shard.symbol_texts
+    needle = matcher.needle.encode("utf-8", "replace")
+    if needle in (b"", b".") or not len(texts):
+        matches = _one_by_one(shard, np.flatnonzero(held), matcher, bounds)
+    else:
+        numbers, starts = _occurrences(texts, needle, held, bounds)
+        matches = (
+            matcher.scored(texts, numbers, starts)
+            if isinstance(matcher, _Name)
+            else _one_by_one(shard, numbers, matcher, bounds)
+        )
+        others = texts.folded[1]
+        if len(others):  # not ASCII
+            rest = _one_by_one(shard, others[held[others]], matcher, bounds)
+            matches = FoundSymbols.joined([matches, rest])
+    is_key = shard.symbol_kind[matches.numbers] == _TEXT
+    return matches._replace(scores=np.where(is_key, KEY, 1.0) * matches.scores)
 
 
-def find_alike(shard: Shard, held: Mask, query: SymbolQuery) -> list[FoundSymbol]:
+def find_alike(shard: Shard, held: Mask, query: SymbolQuery) -> FoundSymbols:
     """Return definitions in scope with names spelled much like the query's."""
     from rapidfuzz import fuzz, process
 
@@ -74,7 +103,9 @@ def find_alike(shard: Shard, held: Mask, query: SymbolQuery) -> list[FoundSymbol
     labels, numbers = shard.symbol_labels(chosen), chosen.tolist()
     names = [label.rpartition(".")[2].lower() for label in labels]
     alike = process.extract(target, names, scorer=fuzz.ratio, limit=None, score_cutoff=LEAST_ALIKE)
-    return [FoundSymbol(ALIKE * ratio / 100, len(name), numbers[i]) for name, ratio, i in alike]
+    return FoundSymbols.of(
+        [(ALIKE * ratio / 100, len(name), numbers[i]) for name, ratio, i in alike]
+    )
 
 
 class _Name:
@@ -95,6 +126,21 @@ class _Name:
             return 0.0
         return PREFIX if at == 0 or folded[at - 1] == "." else INSIDE
 
+    def scored(self, texts: Texts, numbers: Ids, starts: Ids) -> FoundSymbols:
+        """Score ASCII labels as ``score`` does, from the last place of the name in each."""
+        exact = np.frombuffer(self._exact.encode("utf-8", "replace"), np.uint8)
+        begins, ends = texts.spans(numbers)
+        behind = starts + len(exact)
+        leads = (starts == begins) | (texts.bytes[starts - 1] == _DOT)
+        scores = np.where(leads, PREFIX, INSIDE)
+        if "." not in self.needle:
+            scores[texts.next_dots(behind) < ends] = 0.0
+        whole = np.flatnonzero(leads & (behind == ends))
+        letters = texts.bytes[starts[whole][:, None] + np.arange(len(exact))]
+        scores[whole] = np.where((letters == exact).all(axis=1), EXACT, FOLDED)
+        matching = scores > 0
+        return FoundSymbols(scores[matching], (ends - begins)[matching], numbers[matching])
+
 
 class _Glob:
     """Matcher of globs for names, qualified or not: ``DataFrame.to_*``."""
@@ -107,23 +153,39 @@ class _Glob:
         return EXACT if self._pattern.fullmatch(label) else 0.0
 
 
-def _candidates(shard: Shard, needle: str, mask: Mask) -> list[int]:
-    """Return definitions in the mask whose labels may contain ``needle``, ignoring case.
+def _one_by_one(shard: Shard, numbers: Ids, matcher: _Name | _Glob, bounds: Bounds) -> FoundSymbols:
+    """Return the matching definitions among these."""
+    rows = list[tuple[float, int, int]]()
+    labels = shard.symbol_labels(numbers)
+    for number, label in zip(numbers.tolist(), labels, strict=True):
+        rows.append((matcher.score(label), len(label), number))
+        if len(rows) % 1024 == 0 and bounds.reached():
+            break
+    return FoundSymbols.of(rows)
 
-    Labels are searched as one text, so a match may run into the next label. Labels that are not
-    ASCII are always included.
+
+def _occurrences(texts: Texts, needle: bytes, mask: Mask, bounds: Bounds) -> tuple[Ids, Ids]:
+    """Return the ASCII labels in the mask that contain ``needle``, and its last place in each.
+
+    Labels are searched as one text; a match that runs into the next label does not count.
     """
-    labels = shard.symbol_texts
-    if not needle or needle == "." or not len(labels):
-        return np.flatnonzero(mask).tolist()
-    blob, others = labels.folded
-    starts, text = list[int](), needle.encode("utf-8", "replace")
-    start = blob.find(text)
+    blob, others = texts.folded
+    starts, find = list[int](), blob.find
+    start = find(needle)
     while start >= 0:
         starts.append(start)
-        start = blob.find(text, start + 1)
-    numbers = np.union1d(labels.at(starts), others)
-    return numbers[mask[numbers]].tolist()  # type: ignore[no-any-return]
+        if len(starts) % 4096 == 0 and bounds.reached():
+            break
+        start = find(needle, start + 1)
+    places = np.array(starts, np.int64)
+    numbers = texts.at(places)
+    inside = mask[numbers] & (places + len(needle) <= texts.spans(numbers)[1])
+    if len(others):
+        inside[np.isin(numbers, others)] = False
+    places, numbers = places[inside], numbers[inside]
+    is_last = np.ones(len(numbers), bool)
+    is_last[:-1] = numbers[1:] != numbers[:-1]
+    return numbers[is_last], places[is_last]
 
 
 def symbol_hits(

@@ -3,6 +3,7 @@
 import re
 from fnmatch import fnmatchcase
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,8 +12,10 @@ from rapidfuzz import fuzz
 from codeintel_nb.errors import ScopeError, SearchError, ShardError
 from codeintel_nb.index.shard.details import Details
 from codeintel_nb.index.shard.letters import NameLetters
-from codeintel_nb.index.shard.texts import text_arrays
+from codeintel_nb.index.shard.texts import Texts, text_arrays
 from codeintel_nb.scopes.scope import Scope
+from codeintel_nb.search.query import Bounds
+from codeintel_nb.search.symbols import _Name, _occurrences
 from tests.conftest import write_tree
 
 TREE = {
@@ -212,3 +215,23 @@ def test_letters_rule_out_no_similar_name(names, query):
         last = name.rpartition(".")[2].lower()
         if fuzz.ratio(target, last) >= 70:
             assert is_possible, (target, last)
+
+
+@given(
+    st.lists(st.text("aAb._é", min_size=1, max_size=6), min_size=1, max_size=12),
+    st.text("aAb._", min_size=1, max_size=3).filter(lambda name: name != "."),
+)
+def test_scores_of_many_labels_are_those_of_each(labels, name):
+    arrays = text_arrays("symbol", labels)
+    texts = Texts(arrays["symbol_texts"], arrays["symbol_ends"])
+    matcher = _Name(name)
+    numbers, starts = _occurrences(
+        texts, matcher.needle.encode(), np.ones(len(labels), bool), Bounds()
+    )
+    expected = [
+        (score, len(label), number)
+        for number, label in enumerate(labels)
+        if label.isascii() and (score := matcher.score(label))
+    ]
+    actual = matcher.scored(texts, numbers, starts)
+    assert [*zip(*(column.tolist() for column in actual), strict=True)] == expected

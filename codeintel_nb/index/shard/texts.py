@@ -49,19 +49,36 @@ class Texts:
         joined = np.zeros(total + len(lengths), np.uint8)
         at = np.arange(total)
         number = np.repeat(np.arange(len(lengths)), lengths)
-        joined[at + number] = np.frombuffer(self._blob, np.uint8)[at + (begins - before)[number]]
+        joined[at + number] = self.bytes[at + (begins - before)[number]]
         return joined[:-1].tobytes()
 
     @cached_property
     def folded(self) -> tuple[Str, Ids]:
         """Return the blob in lower case (ASCII), and the positions of texts that are not ASCII."""
-        others = np.flatnonzero(np.frombuffer(self._blob, np.uint8) > 127)
+        others = np.flatnonzero(self.bytes > 127)
         return Str(self._blob.tobytes().lower()), np.unique(self.at(others))
+
+    @property
+    def bytes(self) -> Array:
+        return np.frombuffer(self._blob, np.uint8)
+
+    @cached_property
+    def _dots(self) -> Array:
+        return np.append(np.flatnonzero(self.bytes == ord(".")), len(self.bytes))
+
+    def next_dots(self, starts: Ids) -> Ids:
+        """Return the place of the next dot at or after each byte, the blob's end for none."""
+        return self._dots[self._dots.searchsorted(starts)]
+
+    def spans(self, positions: Ids) -> tuple[Ids, Ids]:
+        """Return the begin and the end of some texts in the blob."""
+        before = self._all_ends[np.maximum(positions - 1, 0)].astype(np.int64)
+        return np.where(positions < 1, 0, before), self._all_ends[positions].astype(np.int64)
 
     @cached_property
     def letters(self) -> NameLetters:
         """Return the letters of the texts' last parts."""
-        return NameLetters(np.frombuffer(self._blob, np.uint8), self._all_ends)
+        return NameLetters(self.bytes, self._all_ends)
 
     def at(self, starts: Sequence[int] | Ids) -> Ids:
         """Return the indexes of the texts that contain the given bytes of the blob."""
