@@ -19,7 +19,7 @@ from tests.live import TOKEN, running
 pytestmark = pytest.mark.benchmark
 
 SIDE = ".codeintel-SidePanel"
-RUNS = 5 if FULL else 3
+RUNS = 5 if FULL else 1
 KEY_MS = 60  # between two keys, as of a fast typist
 QUERIES = (
     "def run_cell(",
@@ -27,7 +27,7 @@ QUERIES = (
     "import json, ",
     "deprecated i",
     "nothing_so_f",
-)[: None if FULL else 3]  # twelve keys each
+)[: None if FULL else 2]  # twelve keys each
 WATCH = """() => {
   const panel = document.querySelector('.codeintel-SidePanel');
   const query = panel.querySelector('input[type=search]');

@@ -23,7 +23,7 @@ from tests.live import TOKEN, running
 
 pytestmark = pytest.mark.benchmark
 
-FILES = 50_000 if FULL else 3_000
+FILES, REQUESTS = (50_000, 100) if FULL else (2_000, 40)
 CLIENTS = 8
 SOURCE = (
     "def compute_{i}_{j}(argument, retries={j}):\n"
@@ -84,7 +84,7 @@ def test_other_requests_during_indexing_and_searching(ticking):
             for i in range(FILES)
         },
     )
-    idle, idle_hold = watched(ticking, lambda count: count >= 100)
+    idle, idle_hold = watched(ticking, lambda count: count >= REQUESTS)
 
     answered, over = [], threading.Event()
 
@@ -110,7 +110,7 @@ def test_other_requests_during_indexing_and_searching(ticking):
     busy, busy_hold = watched(
         ticking,
         lambda count: (
-            count >= 100 and ticking.ask("GET", "repositories/new/job").json["state"] == "done"
+            count >= REQUESTS and ticking.ask("GET", "repositories/new/job").json["state"] == "done"
         ),
     )
     over.set()

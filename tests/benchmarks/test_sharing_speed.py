@@ -24,7 +24,7 @@ from tests.serving import Serving
 pytestmark = pytest.mark.benchmark
 
 PROCESSES, SECONDS = (8, 2.0) if FULL else (4, 1.0)
-ROUNDS, CALLS = 5, 1000
+ROUNDS, CALLS = 5, (1000 if FULL else 200)
 DEFAULT = BY_NAME["search_text"].tool.limit
 
 

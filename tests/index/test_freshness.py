@@ -32,7 +32,7 @@ TREE = {
 }
 
 
-@pytest.fixture(params=["told", "looked at"])
+@pytest.fixture(params=["told", pytest.param("looked at", marks=pytest.mark.slow)])
 def ws(request, tmp_path):
     """Yield a workspace that watches for changes, or one that scans the folder at each search."""
     workspace = Workspace(

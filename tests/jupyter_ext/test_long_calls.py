@@ -139,7 +139,7 @@ def busy(server, what):
     if what == "indexing":
         write_tree(
             server.root / "more",
-            {f"f{i}.py": f"def function_{i}():\n    return {i}\n" * 300 for i in range(2_000)},
+            {f"f{i}.py": f"def function_{i}():\n    return {i}\n" * 300 for i in range(600)},
         )
         assert server.ask("POST", "repositories", {"path": "more"}).status == 202
         server.until(lambda: builders(server))
