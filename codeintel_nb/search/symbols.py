@@ -128,16 +128,19 @@ class _Name:
 
     def scored(self, texts: Texts, numbers: Ids, starts: Ids) -> FoundSymbols:
         """Score ASCII labels as ``score`` does, from the last place of the name in each."""
-        exact = np.frombuffer(self._exact.encode("utf-8", "replace"), np.uint8)
+        size = len(self.needle.encode("utf-8", "replace"))
         begins, ends = texts.spans(numbers)
-        behind = starts + len(exact)
+        behind = starts + size
         leads = (starts == begins) | (texts.bytes[starts - 1] == _DOT)
         scores = np.where(leads, PREFIX, INSIDE)
         if "." not in self.needle:
             scores[texts.next_dots(behind) < ends] = 0.0
         whole = np.flatnonzero(leads & (behind == ends))
-        letters = texts.bytes[starts[whole][:, None] + np.arange(len(exact))]
-        scores[whole] = np.where((letters == exact).all(axis=1), EXACT, FOLDED)
+        scores[whole] = FOLDED
+        if self._exact.isascii():  # the Kelvin sign is a k in lower case
+            exact = np.frombuffer(self._exact.encode(), np.uint8)
+            letters = texts.bytes[starts[whole][:, None] + np.arange(size)]
+            scores[whole[(letters == exact).all(axis=1)]] = EXACT
         matching = scores > 0
         return FoundSymbols(scores[matching], (ends - begins)[matching], numbers[matching])
 
