@@ -16,7 +16,7 @@ from tests.benchmarks.conftest import FULL, Corpus, median_ms, show
 from tests.benchmarks.test_text_speed import _lines
 from tests.live import TOKEN, running
 
-pytestmark = pytest.mark.benchmark
+pytestmark = [pytest.mark.benchmark, pytest.mark.slow]
 
 SIDE = ".codeintel-SidePanel"
 RUNS = 5 if FULL else 1

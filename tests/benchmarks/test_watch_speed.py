@@ -20,7 +20,7 @@ from codeintel_nb import Scope, Workspace
 from codeintel_nb.search.text.ripgrep import rg_path
 from tests.benchmarks.conftest import FULL, SITE, median_ms, show
 
-pytestmark = pytest.mark.benchmark
+pytestmark = [pytest.mark.benchmark, pytest.mark.slow]
 
 FILES, SAVED, SWITCHED = (50_000, 6, 2_000) if FULL else (1_000, 3, 100)
 
