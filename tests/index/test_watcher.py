@@ -13,11 +13,11 @@ import zipfile
 import pytest
 
 from codeintel_nb import Scope
-from codeintel_nb import indexer as indexing
 from codeintel_nb.errors import SourceError
 from codeintel_nb.index.locking import acquire_lock
 from codeintel_nb.index.shard.shard import Shard
 from codeintel_nb.index.store import Store, read_snapshot
+from codeintel_nb.index.update import build as building
 from codeintel_nb.index.update.stops import write_stop
 from codeintel_nb.sources.repository import package_at
 from tests.conftest import write_tree
@@ -293,9 +293,9 @@ def test_index_inside_its_own_folder_triggers_no_update(
     )
     workspace = make_workspace(root / place)
     assert workspace.index(root, name="me").files == 1
-    reports, runs, run = [], [], indexing.build
+    reports, runs, run = [], [], building.build
     monkeypatch.setattr(
-        indexing, "build", lambda *given, **options: runs.append(options) or run(*given, **options)
+        building, "build", lambda *given, **options: runs.append(options) or run(*given, **options)
     )
     watcher = workspace.watch(updated=reports.append)
     time.sleep(1)
@@ -313,6 +313,7 @@ def test_index_inside_its_own_folder_triggers_no_update(
     assert workspace.search_text("alpha").coverage.unindexed == 0
     (root / "work/b.py").write_text("beta = 1\n")
     until(lambda: reports)
+    assert runs
     watcher.close()
     assert workspace.status()[0].skipped["index of codeintel"] == 1
 
