@@ -32,7 +32,7 @@ MAX_RANKED = 5_000  # matches scored by a ranked text search, the first in path 
 PARALLEL_BYTES = 8 << 20  # read with the GIL released, above which a second thread pays off
 MIN_LOOK_BYTES = 16 << 20  # read to look for one more match, which takes some milliseconds
 COUNTED_HERE = 1 << 20  # bytes up to which counting here is faster than starting rg
-# lines counted here, of a plain text, before rg takes over: these take it as long
+# lines counted here before rg takes over, which counts more lines faster
 MAX_COUNTED_HERE = 30_000
 
 
@@ -194,9 +194,9 @@ class TextSearch:
         return total, False
 
     def _count_here(self) -> tuple[int, list[Rest], bool]:
-        """Count deferred parts here: those of a plain text, and small ones.
+        """Count the deferred parts that are read faster here: of a literal, or small ones.
 
-        Also return the others, which rg counts faster, and whether the bounds ended it.
+        Also return the others, for rg, and whether the bounds ended the count.
         """
         are_small = sum(rest.plan.bytes_to_read for rest in self._rests) < COUNTED_HERE
         are_fast = sum(rest.plan.read_s for rest in self._rests) < RG_START_S

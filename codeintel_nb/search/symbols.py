@@ -11,6 +11,7 @@ import numpy as np
 
 from ..index.shard.arrays import Array, Mask
 from ..index.shard.id_lists import Ids
+from ..index.shard.letters import DOT
 from ..index.shard.shard import KINDS, Shard
 from ..index.shard.symbol_texts import SymbolTexts
 from ..index.shard.texts import Texts
@@ -25,7 +26,6 @@ EXACT, FOLDED, PREFIX, INSIDE = 1.0, 0.95, 0.8, 0.6
 LEAST_ALIKE = 70  # minimum similarity, of 100
 KEY = 0.9  # factor for a key of data: a query for a name means code
 _TEXT = KINDS.index("text")
-_DOT = ord(".")
 _DETAILED = frozenset({"signature", "snippet", "doc"})  # columns from the details
 
 
@@ -67,6 +67,7 @@ class FoundSymbols(NamedTuple):
 
     @classmethod
     def joined(cls, parts: Sequence[FoundSymbols]) -> FoundSymbols:
+        """Return the definitions of all parts."""
         return cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
@@ -131,7 +132,7 @@ class _Name:
         size = len(self.needle.encode("utf-8", "replace"))
         begins, ends = texts.spans(numbers)
         behind = starts + size
-        leads = (starts == begins) | (texts.bytes[starts - 1] == _DOT)
+        leads = (starts == begins) | (texts.text_bytes[starts - 1] == DOT)
         scores = np.where(leads, PREFIX, INSIDE)
         if "." not in self.needle:
             scores[texts.next_dots(behind) < ends] = 0.0
@@ -139,7 +140,7 @@ class _Name:
         scores[whole] = FOLDED
         if self._exact.isascii():  # the Kelvin sign is a k in lower case
             exact = np.frombuffer(self._exact.encode(), np.uint8)
-            letters = texts.bytes[starts[whole][:, None] + np.arange(size)]
+            letters = texts.text_bytes[starts[whole][:, None] + np.arange(size)]
             scores[whole[(letters == exact).all(axis=1)]] = EXACT
         matching = scores > 0
         return FoundSymbols(scores[matching], (ends - begins)[matching], numbers[matching])

@@ -12,7 +12,7 @@ import numpy as np
 from .arrays import Array, Mask
 
 _OTHER = np.uint32(1 << 31)  # not ASCII: such names are always compared
-_DOT = ord(".")
+DOT = ord(".")
 
 
 def _bits() -> Array:
@@ -45,7 +45,7 @@ class NameLetters:
     def __init__(self, blob: Array, ends: Array) -> None:
         ends = ends.astype(np.int64)
         begins = np.concatenate([[0], ends[:-1]])
-        dots = np.flatnonzero(blob == _DOT)
+        dots = np.flatnonzero(blob == DOT)
         last = np.searchsorted(dots, ends) - 1
         after = dots[np.maximum(last, 0)] + 1 if len(dots) else begins
         begins = np.where((last >= 0) & (after > begins), after, begins)

@@ -10,7 +10,7 @@ from stringzilla import Str
 
 from .arrays import Array
 from .id_lists import Ids
-from .letters import NameLetters
+from .letters import DOT, NameLetters
 
 FEW = 200  # texts; fewer are joined one by one
 MANY = 20_000  # texts joined at a time, which takes some thirty times their memory
@@ -49,36 +49,37 @@ class Texts:
         joined = np.zeros(total + len(lengths), np.uint8)
         at = np.arange(total)
         number = np.repeat(np.arange(len(lengths)), lengths)
-        joined[at + number] = self.bytes[at + (begins - before)[number]]
+        joined[at + number] = self.text_bytes[at + (begins - before)[number]]
         return joined[:-1].tobytes()
 
     @cached_property
     def folded(self) -> tuple[Str, Ids]:
         """Return the blob in lower case (ASCII), and the positions of texts that are not ASCII."""
-        others = np.flatnonzero(self.bytes > 127)
+        others = np.flatnonzero(self.text_bytes > 127)
         return Str(self._blob.tobytes().lower()), np.unique(self.at(others))
 
     @property
-    def bytes(self) -> Array:
+    def text_bytes(self) -> Array:
+        """Return the blob as an array."""
         return np.frombuffer(self._blob, np.uint8)
 
     @cached_property
     def _dots(self) -> Array:
-        return np.append(np.flatnonzero(self.bytes == ord(".")), len(self.bytes))
+        return np.append(np.flatnonzero(self.text_bytes == DOT), len(self.text_bytes))
 
     def next_dots(self, starts: Ids) -> Ids:
-        """Return the place of the next dot at or after each byte, the blob's end for none."""
+        """Return the next dot at or after each byte; the blob's end if there is none."""
         return self._dots[self._dots.searchsorted(starts)]
 
     def spans(self, positions: Ids) -> tuple[Ids, Ids]:
-        """Return the begin and the end of some texts in the blob."""
+        """Return where some texts begin and end in the blob."""
         before = self._all_ends[np.maximum(positions - 1, 0)].astype(np.int64)
         return np.where(positions < 1, 0, before), self._all_ends[positions].astype(np.int64)
 
     @cached_property
     def letters(self) -> NameLetters:
         """Return the letters of the texts' last parts."""
-        return NameLetters(self.bytes, self._all_ends)
+        return NameLetters(self.text_bytes, self._all_ends)
 
     def at(self, starts: Sequence[int] | Ids) -> Ids:
         """Return the indexes of the texts that contain the given bytes of the blob."""

@@ -93,7 +93,7 @@ class TextPlan(NamedTuple):
 
     @property
     def read_s(self) -> float:
-        """Return the estimated time to read the plan here, without a time for each match."""
+        """Return the estimated time to read the plan here, apart from its matches."""
         return self.bytes_to_read / self.speed + RANGE_S * len(self.re2_ranges.begins)
 
     @property
