@@ -108,7 +108,7 @@ def answer(results):
 
 
 def values(of, count):
-    """Return values for a test; those after ``count`` run in .ci/full."""
+    """Return a test's values; those after the first ``count`` run in .ci/full."""
     return [*of[:count], *(pytest.param(one, marks=pytest.mark.slow) for one in of[count:])]
 
 
