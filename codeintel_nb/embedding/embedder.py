@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 import re
 import threading
-from array import array
 from collections.abc import Sequence
 from functools import cache
-from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from .vocabulary import MAX_WORDS, Vocabulary, WordParts, Words
+
 Vectors = npt.NDArray[np.float32]
 
 TABLE = Path(__file__).parent / "table"
 _WORD = re.compile(r"[A-Za-z0-9_]+")
-_MAX_WORDS = 1_000_000  # in the word cache; beyond that it is cleared
 _BATCH = 1024  # texts whose token rows are in memory at once
 
 
@@ -65,45 +64,46 @@ class StaticEmbedder:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         self.id: str = config["id"]
         self.dim: int = config["dim"]
-        self._table: npt.NDArray[np.int8] = np.load(folder / "table.npy", mmap_mode="r")
+        # a plain array: each slice of a np.memmap would cost more than its product
+        self._table: npt.NDArray[np.int8] = np.asarray(np.load(folder / "table.npy", mmap_mode="r"))
         self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._lock = threading.Lock()  # a server's threads share the word cache
-        self._forget()
+        self._lock = threading.Lock()  # a server's threads share the tokens
+        self._vocabulary, self._tokens = Vocabulary(), WordParts()
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Return the vocabulary whose tokens are known; a new one if it is too large."""
+        with self._lock:
+            if len(self._vocabulary) > MAX_WORDS:
+                self._vocabulary, self._tokens = Vocabulary(), WordParts()
+            return self._vocabulary
 
     def embed_code(self, texts: Sequence[str]) -> Vectors:
-        return self.embed_words([_WORD.findall(text) for text in texts])
-
-    def embed_words(self, words: Sequence[list[str]]) -> Vectors:
-        """Embed code already split into words.
-
-        Words are runs of letters, digits and underscores.
-        """
-        batches = [self._embed(words[i : i + _BATCH]) for i in range(0, len(words), _BATCH)]
-        return np.concatenate(batches) if batches else np.zeros((0, self.dim), np.float32)
+        batches = [texts[i : i + _BATCH] for i in range(0, len(texts), _BATCH)]
+        vectors = [self._embed(batch) for batch in batches]
+        return np.concatenate(vectors) if vectors else np.zeros((0, self.dim), np.float32)
 
     def embed_query(self, text: str) -> Vectors:
-        return self._embed([_WORD.findall(text)])
+        return self._embed([text])
 
-    def _forget(self) -> None:
-        self._ids: dict[str, int] = {}
-        self._tokens = array("i")  # token ids of all words, one word after the other
-        self._ends = array("q", [0])
+    def _embed(self, texts: Sequence[str]) -> Vectors:
+        return self.embed_words(self.vocabulary.words_of([_WORD.findall(text) for text in texts]))
 
-    def _embed(self, words: Sequence[list[str]]) -> Vectors:
+    def embed_words(self, words: Words) -> Vectors:
+        """Embed texts by their words: runs of letters, digits and underscores."""
         with self._lock:
-            self._learn({word for text_words in words for word in text_words})
-            ids = self._ids
-            flat = np.fromiter(map(ids.__getitem__, chain.from_iterable(words)), np.int64)
-            tokens, lengths = gathered(self._tokens, self._ends, flat)
+            if words.vocabulary is not self._vocabulary:
+                self._vocabulary, self._tokens = words.vocabulary, WordParts()
+            self._learn()
+            tokens, lengths = self._tokens.ids_of(words.numbers)
         if not len(tokens):
-            return np.zeros((len(words), self.dim), np.float32)
-        text_of_word = np.repeat(np.arange(len(words)), [len(text_words) for text_words in words])
-        keys = np.repeat(text_of_word, lengths) * len(self._table) + tokens
+            return np.zeros((words.texts, self.dim), np.float32)
+        keys = np.repeat(words.owners, lengths) * len(self._table) + tokens
         keys, counts = np.unique(keys, return_counts=True)
         rows = keys % len(self._table)
         weights = np.sqrt(counts, dtype=np.float32)
-        ends = np.searchsorted(keys, np.arange(1, len(words) + 1) * len(self._table)).tolist()
-        vectors = np.zeros((len(words), self.dim), np.float32)
+        ends = np.searchsorted(keys, np.arange(1, words.texts + 1) * len(self._table)).tolist()
+        vectors = np.zeros((words.texts, self.dim), np.float32)
         begin = 0
         # one product per text is faster than np.add.reduceat over all rows
         for text, end in enumerate(ends):
@@ -113,30 +113,11 @@ class StaticEmbedder:
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
         return vectors
 
-    def _learn(self, words: set[str]) -> None:
-        if len(self._ids) + len(words) > _MAX_WORDS:
-            self._forget()
-        new = [word for word in words if word not in self._ids]
-        for word, encoding in zip(
-            new, self._tokenizer.encode_batch_fast(new, add_special_tokens=False), strict=True
-        ):
-            self._ids[word] = len(self._ids)
-            self._tokens.extend(encoding.ids)
-            self._ends.append(len(self._tokens))
-
-
-def gathered(
-    values: array[int], ends: array[int], rows: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return rows of a ragged table, concatenated, and their lengths."""
-    # these views must not outlive the call: an array with a view cannot grow
-    flat, bounds = np.frombuffer(values, np.int32), np.frombuffer(ends, np.int64)
-    lengths = bounds[rows + 1] - bounds[rows]
-    total = int(lengths.sum())
-    if total == 0:
-        return np.zeros(0, np.int64), lengths
-    skipped = np.repeat(bounds[rows] - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
-    return flat[skipped + np.arange(total)].astype(np.int64), lengths
+    def _learn(self) -> None:
+        """Tokenize the words that are new in the vocabulary."""
+        new = self._vocabulary.words[len(self._tokens) :]
+        for encoding in self._tokenizer.encode_batch_fast(new, add_special_tokens=False):
+            self._tokens.append(encoding.ids)
 
 
 @cache

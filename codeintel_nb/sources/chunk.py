@@ -6,6 +6,7 @@ import hashlib
 import re
 from typing import NamedTuple
 
+NEWLINE = 10
 MAX_CHUNK_CHARACTERS = 750  # ranks best between 400 and 750 (measured on annotated queries)
 
 
@@ -89,6 +90,14 @@ def _wide(data: bytes) -> str | None:
         return None
     text = sample.decode(encoding, "replace")
     return encoding if not re.search(r"[\x00-\x08\x0e-\x1a\ufffd]", text) else None
+
+
+def line_ends(content: bytes) -> list[int]:
+    """Return 0 and the end of each line, in bytes, of a text that ends with a newline."""
+    import numpy as np  # not needed to read the values
+
+    newlines = np.frombuffer(content, np.uint8) == NEWLINE
+    return [0, *(np.flatnonzero(newlines) + 1).tolist()]
 
 
 def decoded(content: bytes) -> str:

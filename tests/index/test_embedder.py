@@ -58,7 +58,7 @@ def test_a_query_is_embedded_like_code():
 def test_clearing_the_word_cache_changes_no_vector(monkeypatch):
     embedder = StaticEmbedder()
     before = embedder.embed_code(["read the file", "write it"])
-    monkeypatch.setattr(module, "_MAX_WORDS", 3)
+    monkeypatch.setattr(module, "MAX_WORDS", 3)
     embedder.embed_code(["other words altogether come here"])
     np.testing.assert_array_equal(embedder.embed_code(["read the file", "write it"]), before)
 

@@ -5,6 +5,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codeintel_nb.embedding.vocabulary import Vocabulary
 from codeintel_nb.embedding.words import WORD, hash_of, parts_of, stem, terms_of
 from codeintel_nb.index.shard import lexicon as module
 from codeintel_nb.index.shard.lexicon import K1, STEPS, B, Lexicon, LexiconBuilder
@@ -24,6 +25,10 @@ def bag(text):
     return Counter(term for word in WORD.findall(text) for term in terms_of(word))
 
 
+def words_of(texts, vocabulary=None):
+    return (vocabulary or Vocabulary()).words_of([WORD.findall(text) for text in texts])
+
+
 def stored(count):
     """Return the step with the BM25 weight closest to that of ``count``."""
     return min(STEPS.tolist(), key=lambda step: abs(step / (step + K1) - count / (count + K1)))
@@ -40,9 +45,10 @@ def test_small_counts_are_exact_and_large_ones_approximate():
 @given(TEXTS, st.integers(1, 5))
 def test_postings_equal_plain_term_counts(tmp_path_factory, texts, batch):
     path = tmp_path_factory.mktemp("lexicon") / "l.bin"
-    builder = LexiconBuilder()
+    builder, vocabulary = LexiconBuilder(), Vocabulary()
+    vocabulary.numbers(["elsewhere", "reading"])  # words of another shard
     for i in range(0, len(texts), batch):
-        builder.add(texts[i : i + batch])
+        builder.add(words_of(texts[i : i + batch], vocabulary))
     builder.write(path)
     lexicon = Lexicon(path)
     bags = [bag(text) for text in texts]
@@ -59,7 +65,7 @@ def test_rank_directory_finds_repeated_counts(tmp_path, monkeypatch):
     rng = np.random.default_rng(5)
     texts = [" ".join(f"w{int(word)}q" for word in rng.zipf(1.4, 30) % 60) for _ in range(400)]
     builder = LexiconBuilder()
-    builder.add(texts)
+    builder.add(words_of(texts))
     builder.write(tmp_path / "l.bin")
     lexicon = Lexicon(tmp_path / "l.bin")
     bags = [bag(text) for text in texts]
@@ -74,7 +80,7 @@ def test_rank_directory_finds_repeated_counts(tmp_path, monkeypatch):
 def test_scores_are_bm25_inside_the_mask(tmp_path_factory, texts, data):
     path = tmp_path_factory.mktemp("lexicon") / "l.bin"
     builder = LexiconBuilder()
-    builder.add(texts)
+    builder.add(words_of(texts))
     builder.write(path)
     lexicon = Lexicon(path)
     mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(texts), max_size=len(texts))))
@@ -92,11 +98,10 @@ def test_scores_are_bm25_inside_the_mask(tmp_path_factory, texts, data):
         assert math.isclose(scores[i], expected if mask[i] else 0, rel_tol=1e-4, abs_tol=1e-6)
 
 
-def test_clearing_the_word_cache_loses_no_posting(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_MAX_WORDS", 2)
+def test_another_vocabulary_loses_no_posting(tmp_path):
     builder = LexiconBuilder()
     for text in ("read the file", "the other file", "read again"):
-        builder.add([text])
+        builder.add(words_of([text]))  # a vocabulary of its own each
     builder.write(tmp_path / "l.bin")
     assert Lexicon(tmp_path / "l.bin").postings("read")[0].tolist() == [0, 2]
 

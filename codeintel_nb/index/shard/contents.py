@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from ...embedding.embedder import Embedder, StaticEmbedder, embedder_input
+from ...embedding.embedder import Embedder, StaticEmbedder, Vectors, embedder_input
+from ...embedding.vocabulary import MAX_WORDS, Vocabulary, Words
 from ...embedding.words import WORD, hash_of, names_of
-from ...sources.chunk import Document, decoded
+from ...sources.chunk import Document, decoded, line_ends
 from ...sources.opening import FileState
 from .arrays import Array
 from .codes import check_range, encode
@@ -25,6 +26,8 @@ from .lexicon import LexiconBuilder
 from .postings import PostingsBuilder
 from .shard import HALF, KINDS
 from .text_flags import IS_ASCII, flags_of, is_plain
+
+_KIND_NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 
 Known = Callable[[Array], tuple[Array, Array]]
 
@@ -48,6 +51,7 @@ class Contents:
         self.embedded = self.reused = 0
         self.lexicon = LexiconBuilder()
         self.postings = PostingsBuilder()
+        self._vocabulary = Vocabulary()  # for a remote embedder
         self._pending: list[tuple[str, str]] = []  # path and text of chunks to embed
         self.codes: list[Array] = []
         self.digests: list[Array] = []
@@ -63,37 +67,48 @@ class Contents:
 
     def add(self, document: Document, state: FileState) -> None:
         """Add a document and the state of its file."""
-        file = len(self.files)
-        self.postings.add(document.content)
-        offset = self.content_bytes
+        file, content = len(self.files), document.content
+        self.postings.add(content)
         first_chunk = self.chunks
-        lines = document.content.split(b"\n")
+        ends = line_ends(content)
         flags = flags_of(document)
+        is_ascii = bool(flags & IS_ASCII)
+        whole = content.decode("ascii") if is_ascii else ""
         language = self._language(document.language)
         for chunk in document.chunks:
-            text = b"\n".join(lines[chunk.start_line - 1 : chunk.end_line]) + b"\n"
-            self._pending.append((document.path, decoded(text)))
+            begin, end = ends[chunk.start_line - 1], ends[chunk.end_line]
+            # in ASCII, places of bytes are those of characters
+            text = whole[begin:end] if is_ascii else decoded(content[begin:end])
+            self._pending.append((document.path, text))
             cell = -1 if chunk.cell is None else chunk.cell
-            own = self._language(chunk.language or document.language)
+            own = self._language(chunk.language) if chunk.language else language
+            kind = _KIND_NUMBERS[chunk.kind]
             self._chunks.extend(
-                (file, offset, chunk.start_line, chunk.end_line, KINDS.index(chunk.kind), cell, own)
+                (
+                    file,
+                    self.content_bytes + begin,
+                    chunk.start_line,
+                    chunk.end_line,
+                    kind,
+                    cell,
+                    own,
+                )
             )
-            self.is_plain.append(bool(flags & IS_ASCII) or is_plain(text))
+            self.is_plain.append(is_ascii or is_plain(content[begin:end]))
             self.labels.append(chunk.symbol)
-            offset += len(text)
-        self.content_bytes += len(document.content)
         self.files.append(
             (
                 document.path,
                 language,
                 flags,
                 first_chunk,
-                offset - len(document.content),
-                len(lines) - 1,
+                self.content_bytes,
+                len(ends) - 1,
                 document.content_hash,
                 *state,
             )
         )
+        self.content_bytes += len(content)
         self._add_symbols(document, file, first_chunk)
         while len(self._pending) >= self.embedder.batch:
             self._embed_batch()
@@ -140,14 +155,10 @@ class Contents:
 
     def _embed(self, chunks: list[tuple[str, str]]) -> None:
         """Embed some chunks (path, text), and add their words to the lexicon."""
-        words = [WORD.findall(text) for _, text in chunks]
-        self.lexicon.add_words(
-            [
-                [*own, *WORD.findall(path_words(path))]
-                for own, (path, _) in zip(words, chunks, strict=True)
-            ]
-        )
+        vocabulary = self._vocabulary_now()
         paths = [path for path, _ in chunks]
+        words = vocabulary.words_of([WORD.findall(text) for _, text in chunks])
+        self.lexicon.add(words.joined(_path_words(vocabulary, paths, path_words)))
         inputs = [embedder_input(path, text) for path, text in chunks]
         digests = np.array([_digest(text) for text in inputs], np.uint64)
         codes = np.zeros((len(inputs), self.embedder.dim), np.uint8)
@@ -158,9 +169,7 @@ class Contents:
             fresh[matches] = False
         new = np.flatnonzero(fresh)
         if len(new):
-            vectors = _vectors(
-                self.embedder, [(paths[i], words[i], inputs[i]) for i in new.tolist()]
-            )
+            vectors = self._vectors(new, words, paths, inputs)
             if self.embedder.is_remote:
                 check_range(vectors)
             codes[new] = encode(vectors)
@@ -170,6 +179,21 @@ class Contents:
         self.reused += len(inputs) - len(new)
         self.codes.append(codes)
         self.digests.append(digests)
+
+    def _vocabulary_now(self) -> Vocabulary:
+        """Return the embedder's vocabulary, or an own one for a remote embedder."""
+        if isinstance(self.embedder, StaticEmbedder):
+            return self.embedder.vocabulary
+        if len(self._vocabulary) > MAX_WORDS:
+            self._vocabulary = Vocabulary()
+        return self._vocabulary
+
+    def _vectors(self, new: Array, words: Words, paths: list[str], inputs: list[str]) -> Vectors:
+        """Return vectors of the chunks ``new``; only a remote embedder needs their inputs."""
+        if isinstance(self.embedder, StaticEmbedder):
+            in_paths = _path_words(words.vocabulary, paths, str)
+            return self.embedder.embed_words(words.joined(in_paths).only(new))
+        return self.embedder.embed_code([inputs[i] for i in new.tolist()])
 
     def extend(self, other: Contents) -> None:
         """Append the contents of the next files, a piece ended by ``end_piece``."""
@@ -206,7 +230,7 @@ class Contents:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what only collects further documents."""
-        left_out = ("embedder", "_known", "_keep")
+        left_out = ("embedder", "_known", "_keep", "_vocabulary")
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
 
@@ -238,14 +262,10 @@ class Piece:
         return piece
 
 
-def _vectors(embedder: Embedder, chunks: list[tuple[str, list[str], str]]) -> Array:
-    """Return vectors of chunks (path, words, embedder input).
-
-    The static table needs no embedder input.
-    """
-    if isinstance(embedder, StaticEmbedder):
-        return embedder.embed_words([[*WORD.findall(path), *words] for path, words, _ in chunks])
-    return embedder.embed_code([text for _, _, text in chunks])
+def _path_words(vocabulary: Vocabulary, paths: list[str], text_of: Callable[[str], str]) -> Words:
+    """Return the words of each chunk's path, in the text made of it."""
+    words = {path: WORD.findall(text_of(path)) for path in set(paths)}
+    return vocabulary.words_of([words[path] for path in paths])
 
 
 def path_words(path: str) -> str:

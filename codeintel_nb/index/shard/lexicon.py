@@ -7,24 +7,20 @@ Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond"
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ...embedding.embedder import gathered
-from ...embedding.words import WORD, hash_of, terms_of
+from ...embedding.vocabulary import Vocabulary, WordParts, Words
+from ...embedding.words import hash_of, terms_of
 from .arrays import Array, open_arrays, write_arrays
 from .id_lists import IdLists, packed
 from .lengths import length_arrays, lengths_in, starts_of
 
 K1 = 1.5  # how soon further mentions of a term stop counting
 B = 0.75  # how much a long chunk is discounted
-_MAX_WORDS = 1_000_000
 # counts of a term in a chunk: one bit tells whether the term is repeated, which is rare; if so,
 # four bits give the step. Above 10, the nearest step changes a score by about a hundredth
 STEPS = np.array([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 19, 26, 40, 110], np.uint8)
@@ -39,27 +35,23 @@ class LexiconBuilder:
 
     def __init__(self) -> None:
         self._terms: dict[str, int] = {}
-        self._word_ids: dict[str, int] = {}
-        self._word_terms = array("i")
-        self._word_ends = array("q", [0])
+        self._forget(Vocabulary())
         self._postings: list[tuple[Array, Array, Array]] = []  # terms, chunks, counts
         self._lengths: list[Array] = []
         self._chunks = 0
 
-    def add(self, texts: Sequence[str]) -> None:
-        """Add the texts of the next chunks."""
-        self.add_words([WORD.findall(text) for text in texts])
+    def _forget(self, vocabulary: Vocabulary) -> None:
+        """Begin with the terms of another vocabulary's words."""
+        self._vocabulary, self._word_terms = vocabulary, WordParts()
+        self._rows = np.zeros(0, np.int64)  # of the words in ``_word_terms``; -1: not there
 
-    def add_words(self, words: Sequence[list[str]]) -> None:
-        """Add the next chunks, each as a list of words."""
-        self._learn({word for chunk_words in words for word in chunk_words})
-        ids = self._word_ids
-        flat = np.fromiter(map(ids.__getitem__, chain.from_iterable(words)), np.int64)
-        terms, lengths = gathered(self._word_terms, self._word_ends, flat)
-        chunk_of_word = np.repeat(
-            np.arange(len(words)), [len(chunk_words) for chunk_words in words]
-        )
-        owners = np.repeat(chunk_of_word, lengths)
+    def add(self, words: Words) -> None:
+        """Add the words of the next chunks."""
+        if words.vocabulary is not self._vocabulary:
+            self._forget(words.vocabulary)
+        self._learn(words.numbers)
+        terms, lengths = self._word_terms.ids_of(self._rows[words.numbers])
+        owners = np.repeat(words.owners, lengths)
         keys, counts = np.unique(owners * (1 << 32) + terms, return_counts=True)
         self._postings.append(
             (
@@ -68,20 +60,21 @@ class LexiconBuilder:
                 np.minimum(counts, 255).astype(np.uint8),
             )
         )
-        self._lengths.append(np.bincount(owners, minlength=len(words)).astype(np.uint32))
-        self._chunks += len(words)
+        self._lengths.append(np.bincount(owners, minlength=words.texts).astype(np.uint32))
+        self._chunks += words.texts
 
-    def _learn(self, words: set[str]) -> None:
-        if len(self._word_ids) + len(words) > _MAX_WORDS:
-            self._word_ids, self._word_terms, self._word_ends = {}, array("i"), array("q", [0])
-        word_ids, terms = self._word_ids, self._terms
-        for word in words:
-            if word not in word_ids:
-                word_ids[word] = len(word_ids)
-                self._word_terms.extend(
-                    terms.setdefault(term, len(terms)) for term in terms_of(word)
-                )
-                self._word_ends.append(len(self._word_terms))
+    def _learn(self, numbers: Array) -> None:
+        """Split the words that are new here into terms."""
+        words, terms = self._vocabulary.words, self._terms
+        more = len(words) - len(self._rows)
+        self._rows = np.concatenate([self._rows, np.full(more, -1)])
+        is_new = np.zeros(len(self._rows), bool)
+        is_new[numbers] = True
+        for number in np.flatnonzero(is_new & (self._rows < 0)).tolist():
+            self._rows[number] = len(self._word_terms)
+            self._word_terms.append(
+                terms.setdefault(term, len(terms)) for term in terms_of(words[number])
+            )
 
     def extend(self, other: LexiconBuilder) -> None:
         """Append the terms of the next chunks."""
@@ -96,7 +89,7 @@ class LexiconBuilder:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the cache of words."""
-        return {**self.__dict__, "_word_ids": {}, "_word_terms": None, "_word_ends": None}
+        return {**self.__dict__, "_vocabulary": None, "_word_terms": None, "_rows": None}
 
     def write(self, path: Path) -> None:
         hashes = np.fromiter(map(hash_of, self._terms), np.uint64, len(self._terms))
