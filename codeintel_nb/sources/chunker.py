@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
-from .chunk import MAX_CHUNK_CHARACTERS, Chunk, Symbol
+from .chunk import MAX_CHUNK_CHARACTERS, Chunk, Symbol, line_ends
 from .languages.syntax import Syntax, leads, parse
 
 MAX_DEPTH = 60  # of recursion into the tree; deeper nodes are cut by lines
@@ -61,12 +62,12 @@ class _Lines:
     """Byte sizes of lines and their runs, by 0-based rows."""
 
     def __init__(self, content: bytes) -> None:
-        self.sizes = [len(line) + 1 for line in content.split(b"\n")]
-        self.sizes.pop()  # content ends with a newline; no line follows it
-        self.count = len(self.sizes)
-        self._ends = [0]
-        for size in self.sizes:
-            self._ends.append(self._ends[-1] + size)
+        self._ends = line_ends(content)
+        self.count = len(self._ends) - 1
+
+    @property
+    def sizes(self) -> list[int]:
+        return [end - begin for begin, end in pairwise(self._ends)]
 
     def size(self, first: int, end: int) -> int:
         return self._ends[end] - self._ends[first]
@@ -108,7 +109,9 @@ def _starts(
     out: list[int] = []
     for i, (start, child) in enumerate(parts):
         stop = parts[i + 1][0] if i + 1 < len(parts) else end
-        if (
+        if stop - start < 2 or lines.size(start, stop) <= MAX_CHUNK_CHARACTERS:
+            out.append(start)
+        elif (
             child is not None
             and (child.child_count or child.id in syntax.inner)
             and (
@@ -120,10 +123,8 @@ def _starts(
             out += _starts(
                 syntax.inner.get(child.id, child), start, stop, lines, depth + 1, language, syntax
             )
-        elif lines.size(start, stop) > MAX_CHUNK_CHARACTERS:
-            out += range(start, stop)
         else:
-            out.append(start)
+            out += range(start, stop)
     return out
 
 

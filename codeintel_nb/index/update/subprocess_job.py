@@ -5,6 +5,7 @@ A crash or a lack of memory ends the child, not the kernel or server that starte
 
 from __future__ import annotations
 
+import gc
 import os
 import queue
 import shutil
@@ -25,6 +26,8 @@ from ...errors import CodeIntelError, named_error
 
 STOP = b"stop"  # line sent to a child
 NICENESS = 10
+# objects made between two searches for cycles; a build makes millions, and hardly a cycle
+COLLECTED_OBJECTS = 200_000
 
 
 def spawn(
@@ -182,6 +185,7 @@ class JobInput:
         self._jobs: queue.Queue[bytes] = queue.Queue()
         if hasattr(os, "nice"):
             os.nice(max(0, NICENESS - os.nice(0)))
+        gc.set_threshold(COLLECTED_OBJECTS)
         threading.Thread(target=self._read, daemon=True).start()
 
     def next(self) -> bytes:

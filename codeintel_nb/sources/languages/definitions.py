@@ -270,4 +270,4 @@ def _signature(node: Any, content: bytes, language: str) -> str:
         text = text.partition("{")[0]
     elif LANGUAGES[language].inner:
         text = text.partition("\n")[0]
-    return re.sub(r"\s+", " ", text).strip().rstrip("{:=|").strip()[:200]
+    return " ".join(text.split()).rstrip("{:=|").strip()[:200]

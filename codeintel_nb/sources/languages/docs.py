@@ -20,16 +20,18 @@ class Docs:
         self._content = content
         self._by_end: dict[int, Any] = {}  # by row
         for node in leading:
-            current = self._by_end.setdefault(node.end_point[0] - (node.end_point[1] == 0), node)
-            if node.start_byte < current.start_byte:  # some grammars divide a comment into nodes
-                self._by_end[node.end_point[0] - (node.end_point[1] == 0)] = node
+            (row, column), begin = node.end_point, node.start_byte
+            current = self._by_end.setdefault(row - (column == 0), node)
+            # some grammars divide a comment into nodes
+            if current is not node and begin < current.start_byte:
+                self._by_end[row - (column == 0)] = node
             if (
-                _APART.match(content, node.end_byte)
-                and content.startswith(b"/**", node.start_byte)
-                and not _OF_FILE.search(content, node.start_byte, node.end_byte)
+                content.startswith(b"/**", begin)
+                and _APART.match(content, node.end_byte)
+                and not _OF_FILE.search(content, begin, node.end_byte)
             ):
                 # it documents the definition after the empty line
-                self._by_end[node.end_point[0] + 1] = node
+                self._by_end[row + 1] = node
         self.rows = {row: node.start_point[0] for row, node in self._by_end.items()}
         self._inside = {node.parent.parent.parent.parent.id: node for node in inside}
 
@@ -37,6 +39,8 @@ class Docs:
         if docstring := self._inside.get(node.id):
             return _said([text_of(docstring, self._content, MAX_READ)])
         row, parts = node.start_point[0] - 1, list[str]()
+        if row not in self._by_end:
+            return ""
         while (
             (lead := self._by_end.get(row)) is not None
             and lead.start_byte < node.start_byte

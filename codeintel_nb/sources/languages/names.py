@@ -107,6 +107,8 @@ def _without_arguments(text: str) -> str:
 
 def cleaned_name(text: str, raw: bool = False) -> str:
     """Return a name without type parameters, arguments and quotes."""
+    if text.isidentifier():
+        return text[-120:] if not raw else text[:120]
     text = text.strip()
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`":
         text = text[1:-1]

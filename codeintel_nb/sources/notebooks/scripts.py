@@ -45,7 +45,7 @@ def script_cells(content: bytes, language: str) -> list[Cell] | None:
     Cells count from 0. Text before the first marker counts, a header between ``# ---`` does not.
     """
     comment = _COMMENTS.get(language)
-    if comment is None or not any(mark in content for mark in _HINTS):
+    if comment is None or not _may_have_cells(content, comment):
         return None
     script = Script(content.split(b"\n")[:-1], language, comment)
     for reader in (_databricks, marimo_parts, percent_parts, light_parts, _nbconvert):
@@ -55,18 +55,14 @@ def script_cells(content: bytes, language: str) -> list[Cell] | None:
     return None
 
 
-_HINTS = (
-    b"%%",
-    b"Databricks notebook source",
-    b"marimo",
-    b" In[",
-    b" In [",
-    b"codecell",
-    b"# +",
-    b"// +",
-    b"-- +",
-    b"jupytext",
-)
+_HINTS = (b"%%", b"Databricks notebook source", b"marimo", b"codecell", b"jupytext")
+
+
+def _may_have_cells(content: bytes, comment: bytes) -> bool:
+    """Whether a script has the mark of a notebook format."""
+    if any(mark in content for mark in _HINTS) or comment + b" +" in content:
+        return True
+    return b" In" in content and (b" In[" in content or b" In [" in content)
 
 
 def _cell(script: Script, part: Part) -> Cell:
