@@ -189,8 +189,14 @@ class TextSearch:
                 return total, True
         if parts:
             ranges = [(rest.plan.shard, rest.plan.all_ranges) for rest in parts]
-            counted, ended = count_in_ranges(ranges, query, parts[0].plan.pattern, bounds)
-            return total + counted, ended
+            size = sum(one.size for _, one in ranges)
+            groups = [ranges[::2], ranges[1::2]] if size >= PARALLEL_BYTES else [ranges]
+            pattern = parts[0].plan.pattern
+            counts = self._engine.each(
+                [group for group in groups if group],
+                lambda group: count_in_ranges(group, query, pattern, bounds),
+            )
+            return total + sum(count for count, _ in counts), any(ended for _, ended in counts)
         return total, False
 
     def _count_here(self) -> tuple[int, list[Rest], bool]:
