@@ -128,6 +128,8 @@ class CurrentFiles:
         SnapshotReplaced : the index was updated meanwhile.
         CodeIntelError : any other failure; one repository must not stop the others.
         """
+        if stored.shared:  # its folder is not walked
+            return Changes(), ()
         try:
             changes = self._freshness.changes(stored, snapshot, shards)
             if no_ignore:
@@ -212,6 +214,11 @@ class CurrentFiles:
         return Coverage(
             names, counts.files_in_scope, counts.files, counts.chunks_in_scope, counts.chunks,
             building, changed, failed=view.failed, unwatched=dict(current.unwatched),
+            shared={
+                stored.repository.name: snapshot.version
+                for stored, snapshot in view.chosen
+                if stored.shared
+            },
         )  # fmt: skip
 
 

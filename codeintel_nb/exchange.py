@@ -51,9 +51,9 @@ class Address(NamedTuple):
     environment: str  # digest of the variables on which answers depend
 
     @classmethod
-    def of_this_process(cls, port: int) -> Address:
-        key = os.urandom(32)
-        return cls(port, key, os.getpid(), socket.gethostname(), __version__, digest_of(key))
+    def of_this_process(cls, port: int, variables: Mapping[str, str] = os.environ) -> Address:
+        key, host = os.urandom(32), socket.gethostname()
+        return cls(port, key, os.getpid(), host, __version__, digest_of(key, variables))
 
     def serves(self) -> bool:
         """Whether this process's commands would get the same answers there as here."""

@@ -15,11 +15,13 @@ from pathlib import Path
 from .errors import ShardError
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Replace the file's content atomically."""
+def replace(path: Path, data: bytes, mode: int | None = None) -> None:
+    """Replace the file's content atomically; ``mode`` gives its permissions."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
     try:
         write_synced(temporary, data)
+        if mode is not None:
+            os.chmod(temporary, mode)
         os.replace(temporary, path)
         sync(path.parent)
     finally:

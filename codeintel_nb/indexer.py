@@ -19,6 +19,7 @@ import msgspec
 from .compactor import Compactor
 from .errors import IndexingCancelled, ShardError, SourceError
 from .files import storage_errors
+from .index.publishing import publish
 from .index.shard.cache import Shards
 from .index.store import REMOVED, Store, StoredRepository
 from .index.update.report import NOTHING, IndexReport, Progress
@@ -105,9 +106,11 @@ class Indexer:
         former = same = None
         for stored in self._repositories.all():
             existing = stored.repository
-            report = None if rebuild else self._elsewhere(stored, repository)
+            report = None if rebuild else self._repositories.report_elsewhere(stored, repository)
             if report is not None:
                 return report
+            if stored.shared:  # an own repository of its name replaces it here
+                continue
             if sources.is_other_version(existing, repository):
                 former, same = existing.name, existing
             if existing.name != repository.name:
@@ -137,15 +140,9 @@ class Indexer:
         """
         from .outlay import outlay_of, with_embedder
 
-        same = next(
-            (
-                stored.repository
-                for stored in self._repositories.all()
-                if (stored.repository.name, stored.repository.root)
-                == (repository.name, repository.root)
-            ),
-            None,
-        )
+        place = repository.name, repository.root
+        indexed = [stored.repository for stored in self._repositories.all() if not stored.shared]
+        same = next((one for one in indexed if (one.name, one.root) == place), None)
         stored = self._store.stored(with_embedder(repository, same))
         return outlay_of(stored, self._settings, rebuild)
 
@@ -166,23 +163,6 @@ class Indexer:
             if now == repository
             else self.index(now, progress, cancel, rebuild)
         )
-
-    def _elsewhere(self, stored: StoredRepository, repository: Repository) -> IndexReport | None:
-        """Return the report of another environment's same package, if indexed."""
-        existing = stored.repository
-        if (
-            not (existing.source == repository.source == "package" and existing.record)
-            or existing.root == repository.root
-            or (existing.name, existing.record) != (repository.name, repository.record)
-            or repository.embedder not in ("", existing.embedder)
-        ):
-            return None
-        snapshot = self._repositories.snapshot(stored)
-        if not (snapshot.complete and snapshot.shards and Path(existing.root).is_dir()):
-            return None
-        from .index.update.build import unchanged
-
-        return unchanged(existing, snapshot, snapshot.files, snapshot.skipped, snapshot.secrets)
 
     def _built(
         self,
@@ -313,7 +293,7 @@ class Indexer:
         followed = (
             [self.repository(name) for name in names]
             if names
-            else [stored.repository for stored in self._repositories.all()]
+            else [stored.repository for stored in self._repositories.all() if not stored.shared]
         )
         if not followed:
             raise SourceError(NOTHING)
@@ -352,7 +332,7 @@ class Indexer:
 
         The repository's own files are not touched.
         """
-        stored = self._repositories.stored(name)
+        stored = self._own(name)
         removed = stored.folder.with_name(f"{REMOVED}{uuid4().hex}-{stored.folder.name}")
         if "_processes" in vars(self):
             self._processes.end_idle()  # Windows keeps the files that it has open
@@ -368,21 +348,39 @@ class Indexer:
         self._store.sweep_removed()
         return stored.repository.name
 
+    def publish(self, name: str) -> str:
+        """Let every user read a repository's index.
+
+        Returns the first folder above the home that keeps others out; empty if there is none.
+        """
+        with storage_errors(self._settings.home):
+            return publish(self._settings.home, self._own(name).folder)
+
     def repository(self, name: str) -> Repository:
         """Return a repository by its name.
 
         Raises
         ------
         ScopeError : no repository has this name.
-        SourceError : its folder is gone.
+        SourceError : its folder is gone; its index is shared by another owner.
         """
-        repository = self._repositories.stored(name).repository
+        repository = self._own(name).repository
         if not Path(repository.root).is_dir():
             raise SourceError(
                 f"The folder {repository.root} of {name!r} no longer exists. Its index remains "
                 f"searchable. To remove it, run: codeintel remove {name}"
             )
         return repository
+
+    def _own(self, name: str) -> StoredRepository:
+        """Return a repository of this home by name."""
+        stored = self._repositories.stored(name)
+        if stored.shared:
+            raise SourceError(
+                f"{stored.repository.name!r} is shared by {stored.shared}: only its owner can "
+                "update or remove it. Other repositories are not affected."
+            )
+        return stored
 
     def renewed(self, name: str) -> Repository:
         """Return a repository by name, a package as installed.

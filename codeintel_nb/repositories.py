@@ -11,16 +11,16 @@ from typing import NamedTuple, TypeVar
 
 from .engines.engine import Engine, Target
 from .errors import EngineError, ScopeError, SearchError, ShardError, did_you_mean
-from .index.comparison import CLOCK_STEP_NS
 from .index.shard.cache import Shards
 from .index.shard.manifest import damaged
 from .index.shard.mapping import FILES_EXHAUSTED
 from .index.store import Snapshot, Store, StoredRepository, read_snapshot
-from .index.update.report import NOTHING
+from .index.update.report import NOTHING, IndexReport
 from .offers import Offers, not_indexed
+from .repository_list import RepositoryList
 from .scopes.scope import EVERYTHING, Scope, short_name
 from .settings import Settings
-from .sources.repository import how_to_index, worktree
+from .sources.repository import Repository, how_to_index, worktree
 
 MAX_CHOICES = 1000  # cached lists of repositories by scope
 RETRIES = 5  # of a search, if a shard was replaced meanwhile
@@ -59,45 +59,15 @@ class Repositories:
         self._here = here
         self._damaged: dict[Path, str] = {}  # shards with a part that could not be read, and why
         self._snapshots: dict[Path, tuple[tuple[int, int], Snapshot]] = {}
-        # stamps of the repositories' descriptions; the repositories; and the stamp of the folder
-        # around them, or None if it would not reveal every addition and removal. One value, as
-        # threads read and replace it
-        self._repositories: tuple[
-            tuple[tuple[str, int, int], ...], list[StoredRepository], tuple[int, int] | None
-        ] = ((("", 0, 0),), [], None)  # not read yet
+        self._list = RepositoryList(store)
         # all repositories, and those in scope by the scope's names
         self._chosen: tuple[
             list[StoredRepository], dict[tuple[str, ...], list[StoredRepository]]
         ] = ([], {})
 
     def all(self) -> list[StoredRepository]:
-        """Return the stored repositories, read again only if their descriptions changed."""
-        stamps, whole = [], True
-        try:
-            folder = os.stat(self._store.root)
-            with os.scandir(self._store.root) as entries:
-                for entry in entries:
-                    try:
-                        state = os.stat(os.path.join(entry.path, "repository.json"))
-                    except (FileNotFoundError, NotADirectoryError):
-                        whole = False  # it is being created
-                        continue
-                    stamps.append((entry.name, state.st_mtime_ns, state.st_ino))
-        except OSError as error:
-            if error.errno in FILES_EXHAUSTED:
-                raise
-            return self._store.repositories()
-        key = tuple(sorted(stamps))
-        before, stored, _ = self._repositories
-        if key != before:
-            stored = self._store.repositories()
-        settled = (
-            whole
-            and not self._store.damaged
-            and time.time_ns() - folder.st_mtime_ns > CLOCK_STEP_NS
-        )
-        self._repositories = key, stored, (folder.st_mtime_ns, folder.st_ino) if settled else None
-        return stored
+        """Return the repositories, own ones and shared ones."""
+        return self._list.all()
 
     def stored(self, name: str) -> StoredRepository:
         """Return a repository by name or short name; else ScopeError."""
@@ -156,6 +126,33 @@ class Repositories:
             self._shards.keep_only(live)
         return snapshot
 
+    def report_elsewhere(
+        self, stored: StoredRepository, repository: Repository
+    ) -> IndexReport | None:
+        """Return the report of an index that already has a repository's files; else None.
+
+        It is a shared index of the folder, or one of the same package in another environment.
+        """
+        existing = stored.repository
+        if existing.name != repository.name or repository.embedder not in ("", existing.embedder):
+            return None
+        is_same_place = existing.root == repository.root
+        if stored.shared and is_same_place and existing.source == repository.source:
+            pass
+        elif (
+            is_same_place
+            or not (existing.source == repository.source == "package" and existing.record)
+            or existing.record != repository.record
+            or not Path(existing.root).is_dir()
+        ):
+            return None
+        snapshot = self.snapshot(stored)
+        if not (snapshot.complete and snapshot.shards):
+            return None
+        from .index.update.build import unchanged
+
+        return unchanged(existing, snapshot, snapshot.files, snapshot.skipped, snapshot.secrets)
+
     def with_view(self, scope: Scope | None, work: Callable[[View], _T], fresh: bool = False) -> _T:
         """Run on the current shards; retry if one was deleted."""
         attempt = 0
@@ -205,7 +202,7 @@ class Repositories:
 
         With ``fresh``, the caller also reads files outside the index, so no index is required.
         """
-        stored = self._known(scope)
+        stored = self._list.checked(lambda known: self._admitted(known, scope))
         on_offer = self._unindexed_projects(scope, stored)
         if not stored and not on_offer:
             if fresh and not scope.kinds and not scope.revisions:
@@ -234,31 +231,6 @@ class Repositories:
         ]
         self._check_revisions(scope, targets)
         return View(chosen, targets, failed, unfinished)
-
-    def _known(self, scope: Scope) -> list[StoredRepository]:
-        """Return the repositories, checking only those in scope for changes.
-
-        This spares a search from checking the others.
-        """
-        try:
-            folder = os.stat(self._store.root)
-        except OSError:
-            return self.all()
-        stamps, stored, listed = self._repositories
-        if listed != (folder.st_mtime_ns, folder.st_ino):
-            return self.all()
-        try:
-            admitted = self._admitted(stored, scope)
-        except ScopeError:  # the repository may be new
-            return self.all()
-        for one in admitted:
-            try:
-                state = os.stat(f"{one.folder}/repository.json")
-            except OSError:
-                return self.all()
-            if (one.folder.name, state.st_mtime_ns, state.st_ino) not in stamps:
-                return self.all()
-        return stored
 
     def _admitted(self, stored: list[StoredRepository], scope: Scope) -> list[StoredRepository]:
         """Return the repositories in scope; ScopeError for unknown names."""
@@ -304,7 +276,7 @@ class Repositories:
         """
         names = {
             name
-            for one in self._repositories[1]
+            for one in self._list.last
             for name in (one.repository.name, short_name(one.repository.name))
         }
 

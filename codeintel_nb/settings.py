@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from .errors import CodeIntelError, check_text
 
+SHARED = "CODEINTEL_SHARED"  # variable with the shared homes, separated as in PATH
+
 
 class Settings(msgspec.Struct, frozen=True):
     """Settings of the owner, by default for one person's machine."""
 
     home: Path
+    shared_homes: tuple[Path, ...] = ()  # of other owners, only read
     max_file_bytes: int = 2_000_000  # of searched text; of a notebook, that of its cells
     max_notebook_bytes: int = 100_000_000  # of a notebook's file, pictures in its outputs included
     shard_bytes: int = 64_000_000  # text in one shard; a larger shard takes more memory to build
@@ -37,9 +40,9 @@ class Settings(msgspec.Struct, frozen=True):
     ) -> Settings:
         """Return settings with the environment's variables applied.
 
-        They are ``CODEINTEL_HOME``, ``CODEINTEL_MAX_FILE_BYTES``, ``CODEINTEL_MAX_NOTEBOOK_BYTES``,
-        ``CODEINTEL_COUNT_BYTES``, ``CODEINTEL_FULL_SCAN_CHUNKS``, ``CODEINTEL_BUILD_WORKERS``,
-        ``CODEINTEL_SEARCH_PROCESSES`` and ``SESSION_MAX_AGE_SECONDS``.
+        They are ``CODEINTEL_HOME``, ``CODEINTEL_SHARED``, ``CODEINTEL_MAX_FILE_BYTES``,
+        ``CODEINTEL_MAX_NOTEBOOK_BYTES``, ``CODEINTEL_COUNT_BYTES``, ``CODEINTEL_FULL_SCAN_CHUNKS``,
+        ``CODEINTEL_BUILD_WORKERS``, ``CODEINTEL_SEARCH_PROCESSES`` and ``SESSION_MAX_AGE_SECONDS``.
         ``home`` comes before ``CODEINTEL_HOME``, and that before the user's data folder.
 
         Raises
@@ -61,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True):
         check_text(str(place), "The index home")
         return cls(
             home=place,
+            shared_homes=shared_places(environment.get(SHARED, "").split(os.pathsep)),
             max_file_bytes=_bytes(environment, "CODEINTEL_MAX_FILE_BYTES", 2_000_000),
             max_notebook_bytes=_bytes(environment, "CODEINTEL_MAX_NOTEBOOK_BYTES", 100_000_000),
             count_bytes=_bytes(environment, "CODEINTEL_COUNT_BYTES", 256_000_000),
@@ -70,6 +74,12 @@ class Settings(msgspec.Struct, frozen=True):
             session_max_age_s=_number(environment, "SESSION_MAX_AGE_SECONDS", 3600.0),
         )
 
+    def variables(self, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+        """Return the environment, with the shared homes of these settings."""
+        if shared_places(environment.get(SHARED, "").split(os.pathsep)) == self.shared_homes:
+            return dict(environment)
+        return {**environment, SHARED: os.pathsep.join(map(str, self.shared_homes))}
+
     def raw_limit(self, path: str) -> int:
         """Return a file's maximum size in bytes, by its name."""
         return (
@@ -77,6 +87,12 @@ class Settings(msgspec.Struct, frozen=True):
             if path.lower().endswith((".ipynb", ".zpln"))
             else self.max_file_bytes
         )
+
+
+def shared_places(places: Iterable[str]) -> tuple[Path, ...]:
+    """Return the folders of shared homes, without repetitions; empty places are left out."""
+    folders = [Path(place.strip()).expanduser().absolute() for place in places if place.strip()]
+    return tuple(dict.fromkeys(folders))
 
 
 def _user_data_folder() -> str:

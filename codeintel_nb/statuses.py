@@ -16,7 +16,7 @@ def status_of(
 ) -> RepositoryStatus:
     """Return a repository's status, including any damage to its index."""
     repository, damaged = stored.repository, ""
-    stop = read_stop(stored.folder)
+    stop = None if stored.shared else read_stop(stored.folder)
     try:
         snapshot = snapshot_of(stored)
     except ShardError as error:
@@ -31,13 +31,14 @@ def status_of(
         snapshot.files, snapshot.chunks, snapshot.content_bytes, size,
         snapshot.complete, snapshot.indexed_at, snapshot.skipped, snapshot.secrets,
         snapshot.examples, damaged, _state(stored, snapshot, stop),
-        "" if stop is None else stop.describe(), repository.embedder,
+        "" if stop is None else stop.describe(), repository.embedder, stored.shared,
+        snapshot.commit,
     )  # fmt: skip
 
 
 def _state(stored: StoredRepository, snapshot: Snapshot, stop: Stop | None) -> State:
     if snapshot.complete:
         return "indexed"
-    if is_being_written(stored):
+    if not stored.shared and is_being_written(stored):
         return "indexing"
     return "unfinished" if stop is None else "stopped"

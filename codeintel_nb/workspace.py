@@ -68,7 +68,7 @@ class Workspace(Searches):
         """
         self.settings = settings
         self._embedders = Embedders(settings.home, embedder)
-        self._store = store = Store(settings.home)
+        self._store = store = Store(settings.home, settings.shared_homes)
         self._shards = shards = Shards(store.root)
         self._code_map = CodeMaps(store.root.parent / "map")
         local: Engine = LocalEngine(shards, self._code_map, self._embedders, settings)
@@ -172,8 +172,8 @@ class Workspace(Searches):
         """Return a repository by name, raising like ``Indexer.repository``."""
         return self.indexer.repository(name)
 
-    def repositories(self) -> list[Repository]:
-        return [stored.repository for stored in self._repositories.all()]
+    def repositories(self, shared: bool = True) -> list[Repository]:
+        return [one.repository for one in self._repositories.all() if shared or not one.shared]
 
     def status(self) -> list[RepositoryStatus]:
         """Return every repository with the size and age of its index."""

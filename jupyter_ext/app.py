@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from jupyter_server.extension.application import ExtensionApp
 from tornado.ioloop import PeriodicCallback
 from traitlets import Bool, Float, Int, List, Unicode, default, observe, validate
@@ -19,7 +20,7 @@ from codeintel_nb.scopes.namespaces import registry_prefix, server_tag
 from codeintel_nb.scopes.redis.client import SCHEMES
 from codeintel_nb.scopes.registries import open_registry
 from codeintel_nb.search.query import MAX_HITS
-from codeintel_nb.settings import Settings
+from codeintel_nb.settings import SHARED, Settings, shared_places
 from codeintel_nb.workspace import Workspace
 
 from .base import SETTING
@@ -38,6 +39,11 @@ class CodeIntelApp(ExtensionApp):
 
     home = Unicode(
         "", help="Folder of the index; by default $CODEINTEL_HOME, else the user's data folder."
+    ).tag(config=True)
+    shared_homes = List(
+        Unicode(),
+        help="Index homes of other owners, searched besides the own one, and only read; "
+        "by default those in $CODEINTEL_SHARED.",
     ).tag(config=True)
     registry_url = Unicode(
         "memory://",
@@ -112,6 +118,9 @@ class CodeIntelApp(ExtensionApp):
     def initialize_settings(self) -> None:
         server = self._server()
         settings = Settings.from_environment(self.home or None)
+        if self.shared_homes:
+            shared = shared_places(self.shared_homes)
+            settings = msgspec.structs.replace(settings, shared_homes=shared)
         engine = in_processes(settings)
         workspace = Workspace(settings, look_here=False, here=server.root_dir, engine=engine)
         registry = open_registry(
@@ -165,14 +174,17 @@ class CodeIntelApp(ExtensionApp):
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         """Publish the server's address, final only now; start to reap."""
+        settings = self.service.workspace.settings
         variables = {
             URL: server_url(serverapp),
             PID: str(os.getpid()),
             # for kernels that continue without the server
-            "CODEINTEL_HOME": str(self.service.workspace.settings.home),
+            "CODEINTEL_HOME": str(settings.home),
             # links in results lead to files that the server shows
             "JUPYTER_SERVER_ROOT": serverapp.root_dir,
         }
+        if settings.shared_homes:
+            variables[SHARED] = settings.variables()[SHARED]
         self.service.events.begin()
         self._environment_before = {name: os.environ.get(name) for name in variables}
         os.environ.update(variables)

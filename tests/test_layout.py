@@ -23,6 +23,7 @@ FLOORS = [
     ["search"],
     ["engines"],
     ["offers", "compactor", "outlay", "renewal", "statuses"],
+    ["repository_list"],
     ["repositories"],
     ["current_files"],
     ["searches"],

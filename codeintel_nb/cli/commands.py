@@ -47,6 +47,14 @@ def index(args: argparse.Namespace, workspace: Workspace) -> int:
     with TerminalProgress() as progress:
         report = workspace.indexer.index(source, progress, rebuild=args.rebuild)
     _print(args, report, lambda: _report(report))
+    if args.publish:
+        closed = workspace.indexer.publish(report.repository)
+        if closed:
+            print(
+                f"codeintel: Others cannot enter the folder {closed}, so they cannot read the "
+                f"index. To let them, run: chmod o+x {closed}",
+                file=sys.stderr,
+            )
     return FOUND
 
 
@@ -62,7 +70,7 @@ def _is_agreed(outlay: Outlay, yes: bool) -> bool:
 
 
 def refresh(args: argparse.Namespace, workspace: Workspace) -> int:
-    names = args.names or [repository.name for repository in workspace.repositories()]
+    names = args.names or [repository.name for repository in workspace.repositories(False)]
     if not names:
         raise CodeIntelError(NOTHING)
 

@@ -144,6 +144,12 @@ def _add_index_commands(command: Callable[..., argparse.ArgumentParser]) -> None
     index.add_argument(
         "--yes", action="store_true", help="consent to sending the code to the model's host"
     )
+    index.add_argument(
+        "--publish",
+        action="store_true",
+        help="let all users of this machine read the index, as CODEINTEL_SHARED or "
+        "c.CodeIntelApp.shared_homes of theirs",
+    )
     status = command("status", commands.status, "list the indexed repositories")
     status.add_argument("--skipped", action="store_true", help="list the files left out, and why")
     refresh = command(

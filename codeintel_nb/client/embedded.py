@@ -174,5 +174,5 @@ class EmbeddedClient(FixedClient):
             self._watcher = self.workspace.watch(
                 failed=lambda name, message: print(f"codeintel: {message}")
             )
-        self._watcher.follow(self.workspace.repositories())
+        self._watcher.follow(self.workspace.repositories(shared=False))
         return self._watcher.names

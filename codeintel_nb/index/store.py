@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from ..files import make_private, replace, storage_errors
 from ..sources.repository import Repository
 from .adoption import REBUILD, RENAMED, adopt, described, sweep_parts
 from .locking import acquire_lock
+from .publishing import file_mode, open_like
 from .shard.manifest import FORMAT, OLD_FORMAT
 from .shard.mapping import FILES_EXHAUSTED
 
@@ -48,6 +50,13 @@ class Snapshot(msgspec.Struct, frozen=True):
     examples: dict[str, list[str]] = {}  # reason -> paths of the first
     secrets: tuple[str, ...] = ()  # paths left out as likely to contain keys
     indexed_at: float = 0.0  # seconds since 1970
+    commit: str = ""  # checked out at that time, in a git worktree
+
+    @property
+    def version(self) -> str:
+        """Return the time of the index, and its commit if there is one."""
+        at = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.indexed_at))
+        return f"{at}, commit {self.commit[:10]}" if self.commit else at
 
 
 class StoredRepository(NamedTuple):
@@ -55,6 +64,7 @@ class StoredRepository(NamedTuple):
 
     repository: Repository
     folder: Path
+    shared: str = ""  # the home of another owner, which is only read; empty: the store's own
 
     @property
     def shards(self) -> Path:
@@ -65,7 +75,9 @@ class StoredRepository(NamedTuple):
         return _shard_folder(self.folder, shard_id)
 
     def key(self, shard_id: str) -> str:
-        """Return a shard's folder relative to the store's, with /."""
+        """Return a shard's folder with /, relative to the store's; absolute if it is shared."""
+        if self.shared:
+            return self.shard(shard_id).as_posix()
         return _shard_key(self.folder, shard_id)
 
 
@@ -86,12 +98,17 @@ class Store:
 
     Each format has its own folder. Indexes in the previous format are adopted. Where that fails, as
     in a read-only home, they are searched in their own folder.
+
+    Repositories of ``shared`` homes are listed, too, unless an own one has the same name. The file
+    system decides who may read them: one without permission is not listed.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, shared: Sequence[Path] = ()) -> None:
         self.home = home
-        self.damaged: dict[str, str] = {}  # folder with an unreadable description -> reason
-        self.root = home / f"v{FORMAT}" / "repositories"
+        self.shared = tuple(place for place in shared if place != home)
+        # folder with an unreadable description, or unreadable shared home -> reason
+        self.damaged: dict[str, str] = {}
+        self.root = _root(home)
         self._old = home / f"v{OLD_FORMAT}" / "repositories"
         with suppress(OSError):
             if self._old.is_dir():
@@ -102,7 +119,9 @@ class Store:
         if not self._old.is_dir():
             return []
         return [
-            one.repository.name for one in self.repositories() if (one.folder / REBUILD).exists()
+            one.repository.name
+            for one in self.repositories()
+            if not one.shared and (one.folder / REBUILD).exists()
         ]
 
     def drop_old(self, name: str) -> None:
@@ -132,9 +151,14 @@ class Store:
             folders += [one for one in described(self._old) if one.name not in current]
         return folders
 
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """Return the folders with repositories: the store's own, then those of shared homes."""
+        return (self.root, *map(_root, self.shared))
+
     def repositories(self) -> list[StoredRepository]:
         """Return every repository with a readable description, by name."""
-        readable, damaged = list[StoredRepository](), dict[str, str]()
+        damaged = dict[str, str]()
         try:
             folders = self._folders()
         except OSError as error:
@@ -144,26 +168,18 @@ class Store:
                 f"The index home {self.home} cannot be read ({error.strerror}). "
                 "Set CODEINTEL_HOME to a folder that you own."
             ) from error
-        for folder in folders:
+        readable = _described(folders, "", damaged)
+        for home in self.shared:
+            names = {one.repository.name for one in readable}
             try:
-                data = (folder / "repository.json").read_bytes()
-                readable.append(
-                    StoredRepository(msgspec.json.decode(data, type=Repository), folder)
-                )
-            except (FileNotFoundError, NotADirectoryError):
-                continue  # another process creates or removes it
+                listed = list(_root(home).iterdir())
             except OSError as error:
                 if error.errno in FILES_EXHAUSTED:
                     raise
-                damaged[folder.name] = (
-                    f"The index {folder} cannot be read ({error.strerror}). "
-                    "Ask its owner for access, or set CODEINTEL_HOME to a folder that you own."
-                )
-            except msgspec.DecodeError as error:
-                damaged[folder.name] = (
-                    f"The file {folder / 'repository.json'} is damaged: {error}. "
-                    f"Delete the folder {folder} and index the repository again."
-                )
+                damaged[str(home)] = _no_shared_home(home, error)
+                continue
+            others = _described(listed, str(home), damaged)
+            readable += [one for one in others if one.repository.name not in names]
         self.damaged = damaged
         if damaged and not readable:
             raise ShardError(next(iter(damaged.values())))
@@ -181,9 +197,11 @@ class Store:
         with storage_errors(self.home):
             if not self.home.exists():
                 make_private(self.home)
-            stored.shards.mkdir(parents=True, exist_ok=True)
-            os.chmod(stored.folder, 0o700)
-            replace(stored.folder / "repository.json", msgspec.json.encode(repository))
+            if not stored.folder.exists():
+                stored.folder.mkdir(mode=0o700, parents=True)
+            stored.shards.mkdir(exist_ok=True)
+            data = msgspec.json.encode(repository)
+            replace(stored.folder / "repository.json", data, file_mode(stored.folder))
         return stored
 
     def sweep_removed(self) -> None:
@@ -216,6 +234,56 @@ class Store:
                 lock.release()
 
 
+def _root(home: Path) -> Path:
+    return home / f"v{FORMAT}" / "repositories"
+
+
+def _described(
+    folders: Sequence[Path], shared: str, damaged: dict[str, str]
+) -> list[StoredRepository]:
+    """Return the repositories in folders; add the reasons for unreadable ones to ``damaged``."""
+    readable = list[StoredRepository]()
+    for folder in folders:
+        try:
+            data = (folder / "repository.json").read_bytes()
+            repository = msgspec.json.decode(data, type=Repository)
+            readable.append(StoredRepository(repository, folder, shared))
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # another process creates or removes it
+        except OSError as error:
+            if error.errno in FILES_EXHAUSTED:
+                raise
+            if shared and isinstance(error, PermissionError):
+                continue  # not for this user
+            damaged[folder.name] = (
+                f"The index {folder} cannot be read ({error.strerror}). "
+                "Ask its owner for access, or set CODEINTEL_HOME to a folder that you own."
+            )
+        except msgspec.DecodeError as error:
+            todo = (
+                f"Ask the owner of {shared} to publish the repository again."
+                if shared
+                else f"Delete the folder {folder} and index the repository again."
+            )
+            damaged[folder.name] = (
+                f"The file {folder / 'repository.json'} is damaged: {error}. {todo}"
+            )
+    return readable
+
+
+def _no_shared_home(home: Path, error: OSError) -> str:
+    """Return the message for a shared home whose repositories cannot be listed."""
+    if isinstance(error, FileNotFoundError) and home.is_dir():
+        return (
+            f"The shared index home {home} has no index of format {FORMAT}. Ask its owner to "
+            "publish one with this version: codeintel index PATH --publish"
+        )
+    return (
+        f"The shared index home {home} cannot be read ({error.strerror}). "
+        "Ask its owner for access, or remove it from CODEINTEL_SHARED."
+    )
+
+
 def read_snapshot(folder: Path) -> Snapshot:
     """Return the current snapshot; empty before the first shard."""
     try:
@@ -244,4 +312,5 @@ def read_snapshot(folder: Path) -> Snapshot:
 
 def write_snapshot(folder: Path, snapshot: Snapshot) -> None:
     with storage_errors(folder):
-        replace(folder / "snapshot.json", msgspec.json.encode(snapshot))
+        open_like(folder, [_shard_folder(folder, ref.id) for ref in snapshot.shards])
+        replace(folder / "snapshot.json", msgspec.json.encode(snapshot), file_mode(folder))

@@ -15,6 +15,7 @@ from .progress import duration, plural, size, skipped
 MAX_LINES = 6  # of a snippet: ten hits should fit a screen or two
 MAX_LINE_CHARACTERS = 240
 MAX_ALSO = 3  # places of copies and overloads that are named
+MAX_SHARED = 3  # shared repositories named in a caption
 MAX_PATHS = 10  # listed for each reason to skip files
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\u200e\u200f]")
 
@@ -124,6 +125,8 @@ def caption(results: Results, shown: int) -> str:
     if where.building:
         parts.append(f"{', '.join(map(clean, where.building))} not indexed yet")
     parts += _reasons_by_words(where)
+    if where.shared:
+        parts.append(_shared(where.shared))
     if where.failed:
         parts.append(f"{', '.join(map(clean, where.failed))} cannot be read: codeintel doctor")
     if where.unindexed and results.scope.kinds:
@@ -147,6 +150,13 @@ def caption(results: Results, shown: int) -> str:
             "as not all folders are watched: codeintel doctor"
         )
     return " · ".join(parts)
+
+
+def _shared(versions: dict[str, str]) -> str:
+    """Say which state of shared indexes was searched."""
+    if len(versions) > MAX_SHARED:
+        return f"{len(versions)} shared repositories as indexed: codeintel status"
+    return ", ".join(f"{clean(name)} as of {versions[name]}" for name in versions)
 
 
 def location(hit: Hit) -> str:
@@ -201,6 +211,12 @@ def status_notes(repositories: list[RepositoryStatus], with_skipped: bool) -> li
         f"{r.name}: its last run was stopped {r.stopped}; codeintel refresh {r.name} resumes it"
         for r in repositories
         if r.stopped
+    ]
+    notes += [
+        f"{r.name}: shared by {r.shared}, which only its owner updates"
+        f"{f'; commit {r.commit[:10]}' if r.commit else ''}"
+        for r in repositories
+        if r.shared
     ]
     notes += [
         f"{r.name}: embedded with {r.embedder} of embedders.toml"

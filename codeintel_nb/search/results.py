@@ -48,6 +48,8 @@ class Coverage(msgspec.Struct, frozen=True):
     unwatched: dict[str, str] = {}
     # repositories without vectors for the query, searched by words alone, and the reasons
     by_words: dict[str, str] = {}
+    # repositories of shared homes, searched as indexed, with the time and commit of their index
+    shared: dict[str, str] = {}
 
     def with_unindexed(self, files_read: int) -> Coverage:
         """Return the coverage with ``files_read`` changed files included."""

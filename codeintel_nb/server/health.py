@@ -44,9 +44,11 @@ def health(
             f"{sessions:,} sessions have a scope; above {MAX_SESSIONS:,} the oldest are dropped. "
             "To let them expire sooner, lower session_max_age_s"
         )
-    stored = []
+    stored, settings = [], workspace.settings
+    store = Store(settings.home, settings.shared_homes)
     try:
-        stored = Store(workspace.settings.home).repositories()
+        stored = store.repositories()
+        reasons += [store.damaged[home] for home in map(str, store.shared) if home in store.damaged]
     except CodeIntelError as error:
         reasons.append(str(error))
     reasons += _damages(stored)
@@ -80,7 +82,7 @@ def _damages(repositories: list[StoredRepository]) -> list[str]:
     reasons = []
     for one in repositories:
         try:
-            if os.path.isdir(one.repository.root):
+            if not one.shared and os.path.isdir(one.repository.root):
                 check_root(one.repository.root)
             for ref in read_snapshot(one.folder).shards:
                 Shard(one.shards / ref.id).check_dead(ref.dead)

@@ -48,7 +48,8 @@ class Listener:
         self._is_closed = False
         self._home = str(workspace.settings.home)
         self._socket = socket.create_server(("127.0.0.1", 0))
-        self._address = Address.of_this_process(self._socket.getsockname()[1])
+        variables = workspace.settings.variables()
+        self._address = Address.of_this_process(self._socket.getsockname()[1], variables)
 
     def start(self) -> None:
         """Write the address to the home, and listen; OSError if the home is not writable."""

@@ -82,6 +82,8 @@ class RepositoryStatus(msgspec.Struct, frozen=True):
     # progress of the last run if the user stopped it: ``at 84 % (3,640 of 4,643 files)``
     stopped: str = ""
     embedder: str = ""  # entry of embedders.toml; empty for the shipped table
+    shared: str = ""  # home of another owner that has the index; empty: the user's own
+    commit: str = ""  # checked out when it was indexed
 
 
 def each_report(

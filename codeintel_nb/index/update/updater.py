@@ -17,6 +17,7 @@ from ...errors import IndexingCancelled, ShardError
 from ...files import replace, storage_errors
 from ...settings import Settings
 from ...sources.document import BY_LINES
+from ...sources.git.folder import head_commit
 from ...sources.walk import MAX_EXAMPLES
 from ..shard.cache import Shards
 from ..shard.shard import Shard
@@ -283,6 +284,7 @@ class _Run:
             retired=self.retired, complete=complete, files=files, chunks=chunks,
             content_bytes=content_bytes, skipped=skipped, examples=examples,
             secrets=tuple(self.plan.secrets[:200]), indexed_at=time.time(),
+            commit=head_commit(self.stored.repository.root),
         )  # fmt: skip
         write_snapshot(self.stored.folder, snapshot)
         return snapshot

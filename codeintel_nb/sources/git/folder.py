@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from typing import NamedTuple
 
 from ..opening import ABSENT, read_rules
 
+_HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _HEAD = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}", re.I)
 
 
@@ -49,6 +51,38 @@ def enclosing_git_folder(root: str) -> GitFolder | None:
             folder = above
     except (*ABSENT, PermissionError):
         return None
+
+
+def head_commit(root: str) -> str:
+    """Return the hash of the commit checked out around a folder; empty if it is unknown."""
+    repository = enclosing_git_folder(root)
+    if repository is None:
+        return ""
+    try:
+        head = read_rules(os.path.join(repository.folder, "HEAD")).decode("ascii").strip()
+        if not head.startswith("ref:"):
+            return head if _HASH.fullmatch(head) else ""
+        name = head.removeprefix("ref:").strip()
+        return _loose_ref(repository, name) or _packed_ref(repository, name)
+    except (*ABSENT, PermissionError, UnicodeDecodeError):
+        return ""
+
+
+def _loose_ref(repository: GitFolder, name: str) -> str:
+    with suppress(*ABSENT):
+        commit = read_rules(os.path.join(repository.common, *name.split("/"))).decode("ascii")
+        return commit.strip() if _HASH.fullmatch(commit.strip()) else ""
+    return ""
+
+
+def _packed_ref(repository: GitFolder, name: str) -> str:
+    """Return the commit of a reference in ``packed-refs``."""
+    lines = read_rules(os.path.join(repository.common, "packed-refs")).splitlines()
+    for line in lines:
+        commit, _, ref = line.decode("utf-8", "replace").partition(" ")
+        if ref == name and _HASH.fullmatch(commit):
+            return commit
+    return ""
 
 
 def _named_folder(marker: str) -> str | None:
