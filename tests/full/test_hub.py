@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.conftest import FILES, write_tree
 from tests.full.programs import Cells, ask, free_port, running, until
 
 pytestmark = pytest.mark.full
@@ -43,7 +44,10 @@ c.Spawner.args = [
     "--CodeIntelApp.watch=False",
     f"--CodeIntelApp.registry_url={os.environ['HUB_REDIS']}",
 ]
-c.Spawner.environment = {"JUPYTER_CONFIG_DIR": os.path.join(os.environ["HUB_WORK"], "config")}
+c.Spawner.environment = {
+    "JUPYTER_CONFIG_DIR": os.path.join(os.environ["HUB_WORK"], "config"),
+    "CODEINTEL_SHARED": os.path.join(os.environ["HUB_WORK"], "shared"),
+}
 c.Spawner.start_timeout = 120
 c.JupyterHub.services = [{"name": "driver", "api_token": os.environ["HUB_TOKEN"]}]
 scopes = ["admin:users", "admin:servers", "admin:server_state", "tokens", "access:servers"]
@@ -189,7 +193,17 @@ class Person:
 
 
 @pytest.fixture(scope="module")
-def people(hub):
+def shared_home(hub):
+    """Publish the index of a folder, as the hub's administrator does."""
+    work = hub.configuration.parent
+    write_tree(work / "mono", FILES)
+    command = ["index", work / "mono", "--home", work / "shared", "--publish"]
+    subprocess.run([BIN / "codeintel", *command], check=True, env=hub.environment)
+    return work / "shared"
+
+
+@pytest.fixture(scope="module")
+def people(hub, shared_home):
     """Return Alice's server, her second one, and Bob's."""
     return Person(hub, "alice"), Person(hub, "alice", "second"), Person(hub, BOB)
 
@@ -246,3 +260,26 @@ def test_notebook_scope_works_under_a_hub(people, hub):
         assert f'"{person.base}"' in settings
         assert "CODEINTEL_SERVER_TOKEN" in settings
         cells.close()
+
+
+def test_users_search_one_shared_index_each_in_a_scope_of_their_own(people, shared_home):
+    def tree():
+        return {path: path.lstat().st_mtime_ns for path in (shared_home, *shared_home.rglob("*"))}
+
+    before = tree()
+    for person, folder in zip(people, ("src/shop/", "web/", "src/shop/"), strict=True):
+        cells = Cells(person.base, person.kernel(), person.token)
+        cells.run(f"%load_ext codeintel_nb\n%scope set --repo mono --include '{folder}**'")
+        shown = cells.run("found = %textsearch cart\nprint(repr(found))")
+        assert "mono as of 20" in shown
+        paths = cells.run("print(*{hit.path for hit in found})").split()
+        assert paths
+        assert all(path.startswith(folder) for path in paths), paths
+        near = cells.run("near = %semsearch add to the cart\nprint(*{hit.path for hit in near})")
+        assert folder in near
+        status = person.ask("GET", "repositories").body["repositories"]
+        assert [one["shared"] for one in status if one["name"] == "mono"] == [str(shared_home)]
+        refused = person.ask("DELETE", "repositories/mono")
+        assert "only its owner can" in str(refused.body)
+        cells.close()
+    assert tree() == before
