@@ -8,7 +8,8 @@ CodeIntelError
 ├── SearchError     query that cannot be understood
 ├── EngineError     failure of the work itself: a killed child, a lost worker
 │   ├── IndexingCancelled   cancelled indexing run; finished work is kept
-│   └── EmbeddingError      embedding endpoint unavailable or misconfigured
+│   ├── EmbeddingError      embedding endpoint unavailable or misconfigured
+│   └── BucketError         object storage unavailable or misconfigured
 └── MissingExtra    optional part not installed
 
 A message says what happened, to what, and what to do next.
@@ -54,6 +55,10 @@ class IndexingCancelled(EngineError):
 
 class EmbeddingError(EngineError):
     """Embedding endpoint unavailable or misconfigured."""
+
+
+class BucketError(EngineError):
+    """Object storage unavailable or misconfigured."""
 
 
 class MissingExtra(CodeIntelError):

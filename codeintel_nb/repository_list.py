@@ -37,6 +37,8 @@ class RepositoryList:
 
     def all(self) -> list[StoredRepository]:
         """Return the repositories, read again only if their descriptions changed."""
+        for shared in self._store.shared:
+            shared.prepare()
         stamps, is_whole = set[tuple[str, int, int]](), True
         try:
             folders = [_stamp(root) for root in self._store.roots]
@@ -65,6 +67,8 @@ class RepositoryList:
 
         This spares a search from checking the others.
         """
+        for shared in self._store.shared:
+            shared.prepare()
         stamps, stored, folders = self._read
         try:
             if stamps is None or folders != [_stamp(root) for root in self._store.roots]:

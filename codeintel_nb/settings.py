@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,11 +16,34 @@ from .errors import CodeIntelError, check_text
 SHARED = "CODEINTEL_SHARED"  # variable with the shared homes, separated as in PATH
 
 
+class Shared(NamedTuple):
+    """Shared homes: folders, and URLs of buckets."""
+
+    folders: tuple[Path, ...]
+    buckets: tuple[str, ...]
+
+    @classmethod
+    def of(cls, text: str) -> Shared:
+        """Return the homes in a text, separated as in PATH; repetitions are left out."""
+        # the colon of s3:// separates nothing
+        places = re.split(rf"{re.escape(os.pathsep)}(?!//)", text)
+        return cls.listed(places)
+
+    @classmethod
+    def listed(cls, places: Iterable[str]) -> Shared:
+        names = [place.strip() for place in places if place.strip()]
+        folders = [Path(name).expanduser().absolute() for name in names if "://" not in name]
+        buckets = [name.rstrip("/") for name in names if "://" in name]
+        return cls(tuple(dict.fromkeys(folders)), tuple(dict.fromkeys(buckets)))
+
+
 class Settings(msgspec.Struct, frozen=True):
     """Settings of the owner, by default for one person's machine."""
 
     home: Path
     shared_homes: tuple[Path, ...] = ()  # of other owners, only read
+    buckets: tuple[str, ...] = ()  # URLs of shared homes on object storage
+    mirror_bytes: int = 20_000_000_000  # of the local copies of all buckets
     max_file_bytes: int = 2_000_000  # of searched text; of a notebook, that of its cells
     max_notebook_bytes: int = 100_000_000  # of a notebook's file, pictures in its outputs included
     shard_bytes: int = 64_000_000  # text in one shard; a larger shard takes more memory to build
@@ -40,9 +65,10 @@ class Settings(msgspec.Struct, frozen=True):
     ) -> Settings:
         """Return settings with the environment's variables applied.
 
-        They are ``CODEINTEL_HOME``, ``CODEINTEL_SHARED``, ``CODEINTEL_MAX_FILE_BYTES``,
-        ``CODEINTEL_MAX_NOTEBOOK_BYTES``, ``CODEINTEL_COUNT_BYTES``, ``CODEINTEL_FULL_SCAN_CHUNKS``,
-        ``CODEINTEL_BUILD_WORKERS``, ``CODEINTEL_SEARCH_PROCESSES`` and ``SESSION_MAX_AGE_SECONDS``.
+        They are ``CODEINTEL_HOME``, ``CODEINTEL_SHARED``, ``CODEINTEL_MIRROR_BYTES``,
+        ``CODEINTEL_MAX_FILE_BYTES``, ``CODEINTEL_MAX_NOTEBOOK_BYTES``, ``CODEINTEL_COUNT_BYTES``,
+        ``CODEINTEL_FULL_SCAN_CHUNKS``, ``CODEINTEL_BUILD_WORKERS``, ``CODEINTEL_SEARCH_PROCESSES``
+        and ``SESSION_MAX_AGE_SECONDS``.
         ``home`` comes before ``CODEINTEL_HOME``, and that before the user's data folder.
 
         Raises
@@ -50,6 +76,10 @@ class Settings(msgspec.Struct, frozen=True):
         CodeIntelError : the user has no home folder, and neither ``home`` nor ``CODEINTEL_HOME``
             is given; a variable is not a positive number.
         """
+        shared = Shared.of(environment.get(SHARED, ""))
+        if home is not None and "://" in str(home):  # a bucket: its copy is in the user's own home
+            shared = Shared.listed([*map(str, shared.folders), str(home), *shared.buckets])
+            home = None
         try:
             place = (
                 Path(home or environment.get("CODEINTEL_HOME") or _user_data_folder())
@@ -64,7 +94,9 @@ class Settings(msgspec.Struct, frozen=True):
         check_text(str(place), "The index home")
         return cls(
             home=place,
-            shared_homes=shared_places(environment.get(SHARED, "").split(os.pathsep)),
+            shared_homes=shared.folders,
+            buckets=shared.buckets,
+            mirror_bytes=_bytes(environment, "CODEINTEL_MIRROR_BYTES", 20_000_000_000),
             max_file_bytes=_bytes(environment, "CODEINTEL_MAX_FILE_BYTES", 2_000_000),
             max_notebook_bytes=_bytes(environment, "CODEINTEL_MAX_NOTEBOOK_BYTES", 100_000_000),
             count_bytes=_bytes(environment, "CODEINTEL_COUNT_BYTES", 256_000_000),
@@ -74,11 +106,12 @@ class Settings(msgspec.Struct, frozen=True):
             session_max_age_s=_number(environment, "SESSION_MAX_AGE_SECONDS", 3600.0),
         )
 
-    def variables(self, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-        """Return the environment, with the shared homes of these settings."""
-        if shared_places(environment.get(SHARED, "").split(os.pathsep)) == self.shared_homes:
-            return dict(environment)
-        return {**environment, SHARED: os.pathsep.join(map(str, self.shared_homes))}
+    def shared_variables(self, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+        """Return the variable with the shared homes, unless the environment has these."""
+        own = Shared(self.shared_homes, self.buckets)
+        if Shared.of(environment.get(SHARED, "")) == own:
+            return {}
+        return {SHARED: os.pathsep.join([*map(str, own.folders), *own.buckets])}
 
     def raw_limit(self, path: str) -> int:
         """Return a file's maximum size in bytes, by its name."""
@@ -87,12 +120,6 @@ class Settings(msgspec.Struct, frozen=True):
             if path.lower().endswith((".ipynb", ".zpln"))
             else self.max_file_bytes
         )
-
-
-def shared_places(places: Iterable[str]) -> tuple[Path, ...]:
-    """Return the folders of shared homes, without repetitions; empty places are left out."""
-    folders = [Path(place.strip()).expanduser().absolute() for place in places if place.strip()]
-    return tuple(dict.fromkeys(folders))
 
 
 def _user_data_folder() -> str:

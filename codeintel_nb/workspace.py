@@ -20,6 +20,7 @@ from .engines.engine import Engine, Limit
 from .engines.local import LocalEngine
 from .errors import SearchError, ShardError
 from .index.shard.cache import Shards
+from .index.shared_homes import shared_homes
 from .index.store import Store
 from .index.update.report import IndexReport, Progress, RepositoryStatus
 from .index.watch.tree import Freshness
@@ -68,7 +69,7 @@ class Workspace(Searches):
         """
         self.settings = settings
         self._embedders = Embedders(settings.home, embedder)
-        self._store = store = Store(settings.home, settings.shared_homes)
+        self.store = store = Store(settings.home, shared_homes(settings, follow))
         self._shards = shards = Shards(store.root)
         self._code_map = CodeMaps(store.root.parent / "map")
         local: Engine = LocalEngine(shards, self._code_map, self._embedders, settings)
@@ -83,10 +84,7 @@ class Workspace(Searches):
 
     @classmethod
     def open(cls, home: str | os.PathLike[str] | None = None, follow: bool = True) -> Workspace:
-        """Open the workspace in ``home``.
-
-        The default is ``$CODEINTEL_HOME``, else the platform's user data folder.
-        """
+        """Open the workspace in ``home``: ``$CODEINTEL_HOME``, else the user's data folder."""
         settings = Settings.from_environment(None if home is None else os.fspath(home))
         return cls(settings, follow=follow)
 
@@ -197,6 +195,7 @@ class Workspace(Searches):
         self._freshness.close()
         self._engine.close()
         self._embedders.close()
+        self.store.close()
 
     def __enter__(self) -> Self:
         return self

@@ -20,7 +20,7 @@ from codeintel_nb.scopes.namespaces import registry_prefix, server_tag
 from codeintel_nb.scopes.redis.client import SCHEMES
 from codeintel_nb.scopes.registries import open_registry
 from codeintel_nb.search.query import MAX_HITS
-from codeintel_nb.settings import SHARED, Settings, shared_places
+from codeintel_nb.settings import Settings, Shared
 from codeintel_nb.workspace import Workspace
 
 from .base import SETTING
@@ -42,7 +42,8 @@ class CodeIntelApp(ExtensionApp):
     ).tag(config=True)
     shared_homes = List(
         Unicode(),
-        help="Index homes of other owners, searched besides the own one, and only read; "
+        help="Index homes of other owners, searched besides the own one, and only read: "
+        "folders, or buckets such as s3://BUCKET/FOLDER; "
         "by default those in $CODEINTEL_SHARED.",
     ).tag(config=True)
     registry_url = Unicode(
@@ -119,8 +120,10 @@ class CodeIntelApp(ExtensionApp):
         server = self._server()
         settings = Settings.from_environment(self.home or None)
         if self.shared_homes:
-            shared = shared_places(self.shared_homes)
-            settings = msgspec.structs.replace(settings, shared_homes=shared)
+            shared = Shared.listed(self.shared_homes)
+            settings = msgspec.structs.replace(
+                settings, shared_homes=shared.folders, buckets=shared.buckets
+            )
         engine = in_processes(settings)
         workspace = Workspace(settings, look_here=False, here=server.root_dir, engine=engine)
         registry = open_registry(
@@ -183,8 +186,7 @@ class CodeIntelApp(ExtensionApp):
             # links in results lead to files that the server shows
             "JUPYTER_SERVER_ROOT": serverapp.root_dir,
         }
-        if settings.shared_homes:
-            variables[SHARED] = settings.variables()[SHARED]
+        variables.update(settings.shared_variables())
         self.service.events.begin()
         self._environment_before = {name: os.environ.get(name) for name in variables}
         os.environ.update(variables)

@@ -185,7 +185,7 @@ def test_missing_shard_part_does_not_affect_other_repositories(two, part):
 @pytest.mark.slow
 @pytest.mark.parametrize("dead", [[100_000], [-100_000], [-1], [0, 2]])
 def test_tombstones_of_unknown_files_are_an_error(two, dead):
-    snapshot = two._store.folder_of("bad") / "snapshot.json"
+    snapshot = two.store.folder_of("bad") / "snapshot.json"
     value = json.loads(snapshot.read_bytes())
     value["shards"][0]["dead"] = dead
     snapshot.write_bytes(json.dumps(value).encode())
@@ -228,7 +228,7 @@ def test_unreadable_repository_is_reported(two, monkeypatch):
     real = Path.read_bytes
 
     def read_bytes(path):
-        if path.name == "snapshot.json" and path.parent == two._store.folder_of("bad"):
+        if path.name == "snapshot.json" and path.parent == two.store.folder_of("bad"):
             raise PermissionError(13, "Permission denied", str(path))
         return real(path)
 
@@ -292,7 +292,7 @@ def test_removing_needs_no_disk_space(shop):
 
 
 def test_remove_clears_the_leftovers_of_a_crash(shop, tree):
-    (stored,) = shop._store.repositories()
+    (stored,) = shop.store.repositories()
     left = stored.folder.with_name(f".removed-{os.getpid()}-{stored.folder.name}")
     write_tree(left, {"shards/x/content.bin": "x"})
     shop.remove("shop")

@@ -19,7 +19,7 @@ from ..operations.answers import ScopeAnswer
 from ..operations.arguments import request_of
 from ..operations.wire import to_wire
 from ..output.plain_text import aligned, status_notes, status_table
-from ..output.progress import TerminalProgress, plural, skipped, summary
+from ..output.progress import TerminalProgress, plural, size, skipped, summary
 from ..output.terminal import ERROR, FOUND, NONE, emit, emit_json, emit_written
 from ..output.written import written
 from ..scopes.scope import EVERYTHING
@@ -27,6 +27,7 @@ from ..sources.repository import embedded_by, package, worktree
 from ..workspace import Workspace
 
 if TYPE_CHECKING:
+    from ..index.buckets.bucket import Bucket
     from ..outlay import Outlay
     from ..server.backend import Backend
 
@@ -37,6 +38,14 @@ def index(args: argparse.Namespace, workspace: Workspace) -> int:
         if args.package
         else worktree(args.path, args.name, args.outputs)
     )
+    bucket = None
+    if args.to:
+        from ..index.buckets.bucket import Bucket
+        from ..index.buckets.download import restore
+
+        bucket = Bucket(args.to)
+        with TerminalProgress() as progress:
+            restore(bucket, workspace.store, repository, progress)
     source = embedded_by(repository, args.embed or "")
     outlay = workspace.indexer.outlay(source, args.rebuild)
     if outlay is not None:
@@ -47,6 +56,8 @@ def index(args: argparse.Namespace, workspace: Workspace) -> int:
     with TerminalProgress() as progress:
         report = workspace.indexer.index(source, progress, rebuild=args.rebuild)
     _print(args, report, lambda: _report(report))
+    if bucket is not None:
+        _upload(bucket, report.repository, workspace)
     if args.publish:
         closed = workspace.indexer.publish(report.repository)
         if closed:
@@ -56,6 +67,35 @@ def index(args: argparse.Namespace, workspace: Workspace) -> int:
                 file=sys.stderr,
             )
     return FOUND
+
+
+def _upload(bucket: Bucket, name: str, workspace: Workspace) -> None:
+    from ..index.buckets.upload import upload
+
+    stored = workspace.store.stored(workspace.repository(name))
+    with TerminalProgress() as progress:
+        uploaded = upload(bucket, stored, workspace.settings.retired_shard_age_s, progress)
+    print(f"{name}: {size(uploaded)} uploaded to {bucket.url}", file=sys.stderr)
+
+
+def opened(args: argparse.Namespace) -> Workspace:
+    """Open the workspace of a command; copy what is new in its buckets.
+
+    Raises
+    ------
+    CodeIntelError : the command would change an index in a bucket.
+    """
+    if "://" in (args.home or "") and args.run in (index, refresh, remove, watch):
+        raise CodeIntelError(
+            f"The index at {args.home} is only read. To upload one, run: "
+            f"codeintel index PATH --to {args.home}"
+        )
+    workspace = Workspace.open(args.home, follow=False)
+    if workspace.settings.buckets:
+        with TerminalProgress() as progress:
+            for shared in workspace.store.shared:
+                shared.prepare(progress)
+    return workspace
 
 
 def _is_agreed(outlay: Outlay, yes: bool) -> bool:
@@ -194,6 +234,8 @@ def serve(args: argparse.Namespace, workspace: Workspace) -> int:
         args.registry_prefix, args.workers, tuple(args.root or ()), tuple(args.allow_host or ()),
         not args.no_watch,
     )  # fmt: skip
+    # a bucket given as home is one of the server's shared homes
+    os.environ.update(workspace.settings.shared_variables())
     workspace.close()
     mine = bool(args.token or os.environ.get("CODEINTEL_TOKEN"))
     run(

@@ -31,9 +31,7 @@ def run(arguments: Sequence[str], was_open: bool) -> int:
     if not getattr(args, "run", None):
         parser.print_help()
         return ERROR
-    return guarded(
-        lambda: args.run(args, Workspace.open(args.home, follow=False)), was_open, args.json
-    )
+    return guarded(lambda: args.run(args, commands.opened(args)), was_open, args.json)
 
 
 def _unknown(words: list[str], help_text: str) -> str:
@@ -143,6 +141,11 @@ def _add_index_commands(command: Callable[..., argparse.ArgumentParser]) -> None
     )
     index.add_argument(
         "--yes", action="store_true", help="consent to sending the code to the model's host"
+    )
+    index.add_argument(
+        "--to",
+        metavar="URL",
+        help="also upload the index to object storage, such as s3://BUCKET/FOLDER",
     )
     index.add_argument(
         "--publish",

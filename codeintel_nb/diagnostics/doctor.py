@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from ..sources.mounts import LISTING, mount_of
 from ..sources.walk import UNREAD_RULES, Walk
 from .endpoints import endpoint_checks
 from .jupyter import examine_jupyter
+from .shared import shared_findings
 
 
 def diagnose(
@@ -208,22 +208,7 @@ def examine(
         findings += _repository(one, settings, repair)
         findings += _folder(one, settings, notices)
     notices.close()
-    return [*findings, *_shared_homes(settings), *_other_formats(store)]
-
-
-def _shared_homes(settings: Settings) -> list[Finding]:
-    """Return the repositories of each shared home, or why it cannot be read."""
-    findings, store = [], Store(settings.home, settings.shared_homes)
-    stored = list[StoredRepository]()
-    with suppress(CodeIntelError):  # no home can be read: the store has the reasons
-        stored = store.repositories()
-    for home in map(str, store.shared):
-        if home in store.damaged:
-            findings.append(Finding("error", home, store.damaged[home]))
-            continue
-        names = ", ".join(one.repository.name for one in stored if one.shared == home)
-        findings.append(Finding("ok", home, f"shared: {names or 'no repository you may read'}"))
-    return findings
+    return [*findings, *shared_findings(settings), *_other_formats(store)]
 
 
 def _folder(stored: StoredRepository, settings: Settings, notices: Inotify) -> list[Finding]:

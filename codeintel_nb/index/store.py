@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from .locking import acquire_lock
 from .publishing import file_mode, open_like
 from .shard.manifest import FORMAT, OLD_FORMAT
 from .shard.mapping import FILES_EXHAUSTED
+from .update.report import Progress
 
 REMOVED = ".removed-"  # prefix of a removed repository's folder until it is deleted
 
@@ -93,6 +94,19 @@ def _shard_key(folder: Path, shard_id: str) -> str:
     return f"{above}{folder.name}/shards/{shard_id}"
 
 
+class SharedHome:
+    """Index home of another owner, which is only read."""
+
+    def __init__(self, home: Path, name: str) -> None:
+        self.home, self.name = home, name  # its folder, and how users know it
+        self.problem = ""  # why it is not up to date
+
+    def prepare(self, progress: Callable[[Progress], None] = lambda event: None) -> None:
+        """Bring it up to date before repositories are listed."""
+
+    def close(self) -> None: ...
+
+
 class Store:
     """Folder of every repository's index: ``$CODEINTEL_HOME/v{FORMAT}/repositories``.
 
@@ -103,9 +117,8 @@ class Store:
     system decides who may read them: one without permission is not listed.
     """
 
-    def __init__(self, home: Path, shared: Sequence[Path] = ()) -> None:
-        self.home = home
-        self.shared = tuple(place for place in shared if place != home)
+    def __init__(self, home: Path, shared: Sequence[SharedHome] = ()) -> None:
+        self.home, self.shared = home, tuple(shared)
         # folder with an unreadable description, or unreadable shared home -> reason
         self.damaged: dict[str, str] = {}
         self.root = _root(home)
@@ -113,6 +126,11 @@ class Store:
         with suppress(OSError):
             if self._old.is_dir():
                 adopt(self._old, self.root, FORMAT)
+
+    def close(self) -> None:
+        """Stop what keeps shared homes up to date."""
+        for shared in self.shared:
+            shared.close()
 
     def adopted(self) -> list[str]:
         """Return the repositories whose adopted indexes wait for a rebuild."""
@@ -154,7 +172,7 @@ class Store:
     @property
     def roots(self) -> tuple[Path, ...]:
         """Return the folders with repositories: the store's own, then those of shared homes."""
-        return (self.root, *map(_root, self.shared))
+        return (self.root, *(_root(one.home) for one in self.shared))
 
     def repositories(self) -> list[StoredRepository]:
         """Return every repository with a readable description, by name."""
@@ -169,16 +187,18 @@ class Store:
                 "Set CODEINTEL_HOME to a folder that you own."
             ) from error
         readable = _described(folders, "", damaged)
-        for home in self.shared:
+        for shared in self.shared:
             names = {one.repository.name for one in readable}
             try:
-                listed = list(_root(home).iterdir())
+                listed = list(_root(shared.home).iterdir())
             except OSError as error:
                 if error.errno in FILES_EXHAUSTED:
                     raise
-                damaged[str(home)] = _no_shared_home(home, error)
+                damaged[shared.name] = shared.problem or _no_shared_home(shared.home, error)
                 continue
-            others = _described(listed, str(home), damaged)
+            others = _described(listed, shared.name, damaged)
+            if shared.problem and not others:
+                damaged[shared.name] = shared.problem
             readable += [one for one in others if one.repository.name not in names]
         self.damaged = damaged
         if damaged and not readable:

@@ -6,7 +6,7 @@ import os
 
 from ..errors import CodeIntelError
 from ..index.shard.shard import Shard
-from ..index.store import Store, StoredRepository, read_snapshot
+from ..index.store import StoredRepository, read_snapshot
 from ..operations.answers import Health
 from ..output.progress import duration
 from ..scopes.registry import ScopeRegistry
@@ -44,11 +44,12 @@ def health(
             f"{sessions:,} sessions have a scope; above {MAX_SESSIONS:,} the oldest are dropped. "
             "To let them expire sooner, lower session_max_age_s"
         )
-    stored, settings = [], workspace.settings
-    store = Store(settings.home, settings.shared_homes)
+    stored, store = list[StoredRepository](), workspace.store
     try:
         stored = store.repositories()
-        reasons += [store.damaged[home] for home in map(str, store.shared) if home in store.damaged]
+        reasons += [
+            reason for one in store.shared if (reason := store.damaged.get(one.name) or one.problem)
+        ]
     except CodeIntelError as error:
         reasons.append(str(error))
     reasons += _damages(stored)

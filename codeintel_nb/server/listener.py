@@ -7,6 +7,7 @@ has done both, so a command sends its arguments here first.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 import time
@@ -48,7 +49,7 @@ class Listener:
         self._is_closed = False
         self._home = str(workspace.settings.home)
         self._socket = socket.create_server(("127.0.0.1", 0))
-        variables = workspace.settings.variables()
+        variables = {**os.environ, **workspace.settings.shared_variables()}
         self._address = Address.of_this_process(self._socket.getsockname()[1], variables)
 
     def start(self) -> None:

@@ -96,7 +96,7 @@ def test_waiting_run_cancelled_by_the_user_stays_stopped(jobs, gate, shop):
 
 def test_request_widens_a_waiting_watcher_run(jobs, gate, shop, tree):
     jobs.start(Repository("damaged", "/damaged"))
-    write_stop(shop._store.folder_of("shop"), None)
+    write_stop(shop.store.folder_of("shop"), None)
     jobs.start(REPOSITORY, only=("src",), requested=False)
     (tree / "new.py").write_text("fresh = 1\n")
     jobs.start(REPOSITORY)

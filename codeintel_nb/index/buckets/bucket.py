@@ -1,0 +1,145 @@
+"""Objects below a URL of object storage: S3, Google Cloud Storage or Azure, or one like them.
+
+Credentials, region and endpoint come from the provider's usual environment variables.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...errors import BucketError, CodeIntelError, MissingExtra
+
+SCHEMES = ("s3", "gs", "az")
+CONNECT_S, ANSWER_S, RETRY_S = 5, 60, 20
+_RETRIES = 3
+_STREAMED = 4 << 20  # bytes of a download in memory at once
+
+
+class Object(NamedTuple):
+    """Content of an object and its version."""
+
+    data: bytes
+    e_tag: str
+
+
+class Swapped(Exception):
+    """Another writer replaced the object meanwhile."""
+
+
+class Bucket:
+    """Objects below a URL; paths are relative to it, with /."""
+
+    def __init__(self, url: str) -> None:
+        """Open a bucket; CodeIntelError for a wrong URL."""
+        self.url = url
+        try:
+            import obstore
+            from obstore.store import from_url
+        except ImportError:
+            raise MissingExtra("bucket", needed_by=f"The index at {url}") from None
+        self._obstore: Any = obstore
+        open_store: Any = from_url
+        options = {
+            "connect_timeout": timedelta(seconds=CONNECT_S),
+            "timeout": timedelta(seconds=ANSWER_S),
+            "allow_http": _is_plain_http(),
+        }
+        retries = {"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=RETRY_S)}
+        try:
+            self._store: Any = open_store(url, client_options=options, retry_config=retries)
+        except Exception as error:
+            raise CodeIntelError(
+                f"{url!r} is not the address of a bucket: {_reason(error)} "
+                "Give one such as s3://BUCKET/FOLDER."
+            ) from None
+
+    def read(self, path: str, unless: str = "") -> Object | None:
+        """Return an object; None if it is missing, or has the e_tag ``unless``."""
+        exceptions = self._obstore.exceptions
+        with self._errors("read"):
+            try:
+                options = {"if_none_match": unless} if unless else None
+                got = self._obstore.get(self._store, path, options=options)
+                return Object(bytes(got.bytes()), got.meta["e_tag"] or "")
+            except (exceptions.NotFoundError, FileNotFoundError, exceptions.NotModifiedError):
+                return None
+
+    def e_tag(self, path: str) -> str:
+        """Return an object's e_tag; empty if it is missing."""
+        with self._errors("read"):
+            try:
+                return self._obstore.head(self._store, path)["e_tag"] or ""
+            except (self._obstore.exceptions.NotFoundError, FileNotFoundError):
+                return ""
+
+    def write(self, path: str, data: bytes) -> None:
+        with self._errors("written"):
+            self._obstore.put(self._store, path, data)
+
+    def swap(self, path: str, data: bytes, before: Object | None) -> None:
+        """Replace an object if it is still ``before``; else raise Swapped."""
+        exceptions = self._obstore.exceptions
+        mode = "create" if before is None else {"e_tag": before.e_tag}
+        with self._errors("written"):
+            try:
+                self._obstore.put(self._store, path, data, mode=mode, use_multipart=False)
+            except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
+                raise Swapped from None
+
+    def upload(self, path: str, file: Path) -> None:
+        """Write an object with the content of a file."""
+        with self._errors("written"):
+            self._obstore.put(self._store, path, file)
+
+    def download(self, path: str, file: Path) -> Iterator[int]:
+        """Write an object to a file, yielding the bytes of each step; BucketError if missing."""
+        with self._errors("read"), file.open("wb") as target:
+            for part in self._obstore.get(self._store, path).stream(min_chunk_size=_STREAMED):
+                yield target.write(part)
+
+    def folders(self, path: str) -> list[str]:
+        """Return the names of the folders in a folder."""
+        with self._errors("read"):
+            listed = self._obstore.list_with_delimiter(self._store, path)
+            return sorted(one.rstrip("/").rpartition("/")[2] for one in listed["common_prefixes"])
+
+    def sizes(self, path: str) -> dict[str, int]:
+        """Return the sizes of all objects below a folder, by path."""
+        with self._errors("read"):
+            pages = self._obstore.list(self._store, path)
+            return {one["path"]: one["size"] for page in pages for one in page}
+
+    def delete(self, paths: list[str]) -> None:
+        with self._errors("written"):
+            self._obstore.delete(self._store, paths)
+
+    @contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        """Convert errors of the provider to BucketErrors."""
+        try:
+            yield
+        except (self._obstore.exceptions.BaseError, FileNotFoundError, PermissionError) as error:
+            raise BucketError(
+                f"The bucket {self.url} cannot be {what}: {_reason(error)} "
+                "Check the network, the credentials and the address."
+            ) from None
+
+
+def _is_plain_http() -> bool:
+    """Whether the endpoint that the user configured is unencrypted, as on their own machine."""
+    return any(
+        os.environ.get(name, "").startswith("http://")
+        for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
+    )
+
+
+def _reason(error: Exception) -> str:
+    """Return the first sentence of an error."""
+    lines = str(error).strip().splitlines()
+    text = " ".join(lines[0].split()) if lines else type(error).__name__
+    return f"{text[:300].rstrip('.')}."
