@@ -39,7 +39,9 @@ class RepositoryList:
         """Return the repositories, read again only if their descriptions changed."""
         for shared in self._store.shared:
             shared.prepare()
-        stamps, is_whole = set[tuple[str, int, int]](), True
+        # a shared home may fail, or work again, without any other change
+        stamps = {(shared.problem, 0, 0) for shared in self._store.shared}
+        is_whole = True
         try:
             folders = [_stamp(root) for root in self._store.roots]
             for root, folder in zip(self._store.roots, folders, strict=True):
@@ -71,6 +73,8 @@ class RepositoryList:
             shared.prepare()
         stamps, stored, folders = self._read
         try:
+            if any((shared.problem, 0, 0) not in (stamps or ()) for shared in self._store.shared):
+                return self.all()
             if stamps is None or folders != [_stamp(root) for root in self._store.roots]:
                 return self.all()
             for one in choose(stored):

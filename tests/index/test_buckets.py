@@ -13,7 +13,7 @@ from contextlib import suppress
 import pytest
 
 from codeintel_nb import Workspace
-from codeintel_nb.errors import BucketError, ShardError
+from codeintel_nb.errors import BucketError, SearchError, ShardError
 from codeintel_nb.index.buckets import bucket as buckets
 from codeintel_nb.index.buckets import mirror as mirrors
 from codeintel_nb.index.buckets.bucket import Bucket, Swapped
@@ -229,11 +229,34 @@ def test_bucket_that_goes_away_leaves_the_last_index(bucket, tmp_path, monkeypat
             # the reader that hangs is still looking at the bucket, until its connection ends
             until(lambda: answers(reader) == expected and shared.problem)
             assert re.match(f"The bucket {bucket} (cannot be read|does not)", shared.problem)
-        reader = opened(tmp_path / "third", bucket)
-        with reader, pytest.raises(ShardError, match="cannot be read"):
-            reader.search_text("return")
+        reader = opened(tmp_path / "third", bucket, follow=True)
+        with reader:
+            for _ in range(3):
+                with pytest.raises(ShardError, match="cannot be read"):
+                    reader.search_text("return")
         with pytest.raises(BucketError, match="cannot be written"):
             Bucket(bucket).write("x", b"")
+
+
+def test_search_during_the_first_look_does_not_hide_its_failure(bucket, tmp_path, monkeypatch):
+    began, may_end = threading.Event(), threading.Event()
+
+    def fail(self, path):
+        began.set()
+        may_end.wait(30)
+        raise BucketError("the network is gone")
+
+    monkeypatch.setattr(Bucket, "folders", fail)
+    with opened(tmp_path / "home", bucket, follow=True) as reader:
+        looking = threading.Thread(target=lambda: reader.store.shared[0].prepare())
+        looking.start()
+        began.wait(30)
+        with pytest.raises(SearchError, match="Nothing is indexed yet"):
+            reader.semantic_search("cart")
+        may_end.set()
+        looking.join()
+        with pytest.raises(ShardError, match="network is gone"):
+            reader.semantic_search("cart")
 
 
 def test_index_larger_than_the_limit_is_not_copied(shop, bucket, tmp_path):

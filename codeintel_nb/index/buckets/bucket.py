@@ -139,7 +139,7 @@ def _is_plain_http() -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """Return the first sentence of an error."""
+    """Return the first line of an error, without the request and its retries."""
     lines = str(error).strip().splitlines()
     text = " ".join(lines[0].split()) if lines else type(error).__name__
-    return f"{text[:300].rstrip('.')}."
+    return f"{text.rpartition(' - ')[2][:300].rstrip('.')}."
