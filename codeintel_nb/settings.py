@@ -49,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True):
     shard_bytes: int = 64_000_000  # text in one shard; a larger shard takes more memory to build
     piece_bytes: int = 4_000_000  # text in a piece, read by one process of a large build
     build_workers: int = 0  # processes of a large build; 0: as many as CPUs and memory allow
+    engine: str = ""  # of a server: a cluster's address; empty for this machine
     search_processes: int = 0  # of a server, for semantic searches; 0: one per CPU, at most 4
     # read to count matches beyond a search's limit; after that the total is a lower bound
     count_bytes: int = 256_000_000
@@ -67,8 +68,8 @@ class Settings(msgspec.Struct, frozen=True):
 
         They are ``CODEINTEL_HOME``, ``CODEINTEL_SHARED``, ``CODEINTEL_MIRROR_BYTES``,
         ``CODEINTEL_MAX_FILE_BYTES``, ``CODEINTEL_MAX_NOTEBOOK_BYTES``, ``CODEINTEL_COUNT_BYTES``,
-        ``CODEINTEL_FULL_SCAN_CHUNKS``, ``CODEINTEL_BUILD_WORKERS``, ``CODEINTEL_SEARCH_PROCESSES``
-        and ``SESSION_MAX_AGE_SECONDS``.
+        ``CODEINTEL_FULL_SCAN_CHUNKS``, ``CODEINTEL_BUILD_WORKERS``, ``CODEINTEL_ENGINE``,
+        ``CODEINTEL_SEARCH_PROCESSES`` and ``SESSION_MAX_AGE_SECONDS``.
         ``home`` comes before ``CODEINTEL_HOME``, and that before the user's data folder.
 
         Raises
@@ -102,6 +103,7 @@ class Settings(msgspec.Struct, frozen=True):
             count_bytes=_bytes(environment, "CODEINTEL_COUNT_BYTES", 256_000_000),
             full_scan_chunks=_count(environment, "CODEINTEL_FULL_SCAN_CHUNKS", 300_000),
             build_workers=_processes(environment, "CODEINTEL_BUILD_WORKERS", "worker"),
+            engine=environment.get("CODEINTEL_ENGINE", "").strip(),
             search_processes=_processes(environment, "CODEINTEL_SEARCH_PROCESSES", "process"),
             session_max_age_s=_number(environment, "SESSION_MAX_AGE_SECONDS", 3600.0),
         )

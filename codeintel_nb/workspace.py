@@ -74,6 +74,7 @@ class Workspace(Searches):
         self._code_map = CodeMaps(store.root.parent / "map")
         local: Engine = LocalEngine(shards, self._code_map, self._embedders, settings)
         self._engine = local if engine is None else engine(local)
+        self.problems = self._engine.problems
         self._freshness = Freshness(settings, follow)
         self._repositories = Repositories(settings, store, self._engine, shards, here)
         self._files = CurrentFiles(settings, self._engine, shards, self._freshness, here)

@@ -13,7 +13,7 @@ from tornado.ioloop import PeriodicCallback
 from traitlets import Bool, Float, Int, List, Unicode, default, observe, validate
 
 from codeintel_nb.client.kernel import PID, URL
-from codeintel_nb.engines.process_engine import in_processes, process_count
+from codeintel_nb.engines.choice import has_processes, server_engine
 from codeintel_nb.errors import CodeIntelError
 from codeintel_nb.operations.limits import Limits
 from codeintel_nb.scopes.namespaces import registry_prefix, server_tag
@@ -45,6 +45,11 @@ class CodeIntelApp(ExtensionApp):
         help="Index homes of other owners, searched besides the own one, and only read: "
         "folders, or buckets such as s3://BUCKET/FOLDER; "
         "by default those in $CODEINTEL_SHARED.",
+    ).tag(config=True)
+    engine = Unicode(
+        "",
+        help="Where searches run: local, or on a Dask cluster: dask://HOST:8786, or dask://local "
+        "for one on this machine; by default $CODEINTEL_ENGINE.",
     ).tag(config=True)
     registry_url = Unicode(
         "memory://",
@@ -119,12 +124,14 @@ class CodeIntelApp(ExtensionApp):
     def initialize_settings(self) -> None:
         server = self._server()
         settings = Settings.from_environment(self.home or None)
+        if self.engine:
+            settings = msgspec.structs.replace(settings, engine=self.engine)
         if self.shared_homes:
             shared = Shared.listed(self.shared_homes)
             settings = msgspec.structs.replace(
                 settings, shared_homes=shared.folders, buckets=shared.buckets
             )
-        engine = in_processes(settings)
+        engine = server_engine(settings)
         workspace = Workspace(settings, look_here=False, here=server.root_dir, engine=engine)
         registry = open_registry(
             self.registry_url,
@@ -157,7 +164,7 @@ class CodeIntelApp(ExtensionApp):
             lambda name, message: self.log.warning("codeintel: %s", message),
         )
         self.service.registry_counts.register()
-        self.service.calls.has_processes = process_count(settings) > 1
+        self.service.calls.has_processes = has_processes(settings)
         self.service.base_url = server.base_url
         self.service.has_remote_kernels = bool(
             getattr(server.gateway_config, "gateway_enabled", False)

@@ -23,6 +23,7 @@ from ..output.progress import TerminalProgress, plural, size, skipped, summary
 from ..output.terminal import ERROR, FOUND, NONE, emit, emit_json, emit_written
 from ..output.written import written
 from ..scopes.scope import EVERYTHING
+from ..settings import Settings
 from ..sources.repository import embedded_by, package, worktree
 from ..workspace import Workspace
 
@@ -225,6 +226,7 @@ def doctor(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def serve(args: argparse.Namespace, workspace: Workspace) -> int:
+    from ..engines.choice import server_engine
     from ..serve import new_token, run
     from ..server.starlette import Options
 
@@ -234,6 +236,9 @@ def serve(args: argparse.Namespace, workspace: Workspace) -> int:
         args.registry_prefix, args.workers, tuple(args.root or ()), tuple(args.allow_host or ()),
         not args.no_watch,
     )  # fmt: skip
+    if args.engine:
+        os.environ["CODEINTEL_ENGINE"] = args.engine
+    server_engine(Settings.from_environment(args.home))  # an unknown one fails here
     # a bucket given as home is one of the server's shared homes
     os.environ.update(workspace.settings.shared_variables())
     workspace.close()

@@ -195,6 +195,11 @@ def _add_server_command(command: Callable[..., argparse.ArgumentParser]) -> None
         help="number of processes; several need a shared registry and do not index",
     )
     serve.add_argument(
+        "--engine",
+        metavar="URL",
+        help="run searches on a Dask cluster: dask://HOST:8786, or dask://local for one here",
+    )
+    serve.add_argument(
         "--registry-url",
         default="memory://",
         help="where scopes are stored: memory:// or redis://HOST",

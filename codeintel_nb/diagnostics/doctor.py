@@ -30,6 +30,7 @@ from ..sources.languages.table import LANGUAGES
 from ..sources.mounts import LISTING, mount_of
 from ..sources.walk import UNREAD_RULES, Walk
 from .endpoints import endpoint_checks
+from .engine import engine_findings
 from .jupyter import examine_jupyter
 from .shared import shared_findings
 
@@ -208,7 +209,12 @@ def examine(
         findings += _repository(one, settings, repair)
         findings += _folder(one, settings, notices)
     notices.close()
-    return [*findings, *shared_findings(settings), *_other_formats(store)]
+    return [
+        *findings,
+        *shared_findings(settings),
+        *engine_findings(settings),
+        *_other_formats(store),
+    ]
 
 
 def _folder(stored: StoredRepository, settings: Settings, notices: Inotify) -> list[Finding]:

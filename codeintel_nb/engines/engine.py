@@ -140,6 +140,10 @@ class Engine(Protocol):
         """
         ...
 
+    def problems(self) -> list[str]:
+        """Return why some of its hosts do not search; empty for an engine without hosts."""
+        ...
+
     def close(self) -> None: ...
 
 

@@ -65,7 +65,7 @@ class LocalEngine:
         threads: int = 2,
     ) -> None:
         raise_descriptor_limit()  # a search of many repositories opens many files at once
-        self._shards, self._map, self._embedders = shards, code_map, embedders
+        self._shards, self._map, self.embedders = shards, code_map, embedders
         self._threads, self._count_bytes = threads, settings.count_bytes
         self.full_scan_chunks = settings.full_scan_chunks
         self._pool: ThreadPoolExecutor | None = None
@@ -165,7 +165,7 @@ class LocalEngine:
         limit: Limit,
         unindexed: Sequence[UnindexedTarget] = (),
     ) -> Answer:
-        with self._bounds(limit) as bounds:
+        with self.bounds(limit) as bounds:
             match query:
                 case TextQuery():
                     search = TextSearch(self, query, bounds, self._count_bytes)
@@ -173,7 +173,7 @@ class LocalEngine:
                 case SemanticQuery():
                     from .semantic_search import semantic_search
 
-                    return semantic_search(self, self._embedders, query, targets, bounds)
+                    return semantic_search(self, self.embedders, query, targets, bounds)
                 case SymbolQuery():
                     from .symbol_search import symbol_search
 
@@ -206,7 +206,7 @@ class LocalEngine:
         from ..search.sql import InScope, run_sql
 
         shards = [InScope(one.repo, self.shard_of(one), self.mask(one)) for one in targets]
-        with self._bounds(limit) as bounds:
+        with self.bounds(limit) as bounds:
             return run_sql(statement, shards, bounds, most_rows, memory_bytes, hits)
 
     def read(self, targets: Sequence[Target], path: str) -> FileContent | None:
@@ -232,7 +232,7 @@ class LocalEngine:
 
     # calls
 
-    def _bounds(self, limit: Limit) -> AbstractContextManager[Bounds]:
+    def bounds(self, limit: Limit) -> AbstractContextManager[Bounds]:
         """Return the bounds of a call while it runs."""
         if limit.call:
             return self._ended_by(limit)
@@ -280,6 +280,9 @@ class LocalEngine:
     def live(self, target: Target) -> ScopeMask:
         """Return the mask of a shard's live files."""
         return self.mask(target._replace(scope=EVERYTHING))
+
+    def problems(self) -> list[str]:
+        return []
 
     def close(self) -> None:
         self._shards.keep_only(set())

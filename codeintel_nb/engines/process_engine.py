@@ -131,6 +131,7 @@ class ProcessEngine:
         self.count, self.facets, self.sql = local.count, local.facets, local.sql
         self.points, self.read = local.points, local.read
         self.paths, self.revisions = local.paths, local.revisions
+        self.problems = local.problems
         self.processes = processes
         self._idle: SimpleQueue[_Process] = SimpleQueue()
         self._processes: list[_Process] = []

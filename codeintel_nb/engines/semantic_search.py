@@ -39,18 +39,12 @@ def semantic_search(
 ) -> Answer:
     """Return the best chunks; repositories without vectors are searched by words alone."""
     began = time.perf_counter()
-    parts = [_part(shards, target) for target in targets]
+    parts = [part_of(shards, target) for target in targets]
     if not parts:
-        missing = f"{query.why_not} is not in scope." if query.why_not else ""
-        return Answer([], 0, "", {"search": _ms(began)}, why_not=missing)
-    plan = plan_search(query)
-    collection = Statistics.summed([statistics(part, plan.terms) for part in parts])
-    folders = folders_above(parts)
-    plan = with_vectors(
-        plan, lambda term: collection.is_common(term, folders), *_embedders_of(parts, embedders)
-    )
+        return nothing_in_scope(query, began)
+    plan, collection = planned_search(query, parts, embedders, statistics)
     planned = time.perf_counter()
-    search = Search(_map_of(shards, parts), bounds.reached, shards.full_scan_chunks)
+    search = Search(map_of(shards, parts), bounds.reached, shards.full_scan_chunks)
     most = depth(query)
     nearest = _found(parts, plan, collection, most, search)
     searched = time.perf_counter()
@@ -81,8 +75,29 @@ def semantic_search(
         missing = f"The search was stopped before {query.why_not} was compared."
     return Answer(
         hits, len(hits), reason, timings, confidence=ranked.confidence, why_not=missing,
-        by_words=_by_words(parts, plan),
+        by_words=words_alone(parts, plan),
     )  # fmt: skip
+
+
+def nothing_in_scope(query: SemanticQuery, began: float) -> Answer:
+    missing = f"{query.why_not} is not in scope." if query.why_not else ""
+    return Answer([], 0, "", {"search": _ms(began)}, why_not=missing)
+
+
+def planned_search(
+    query: SemanticQuery,
+    parts: Sequence[Part],
+    embedders: Embedders,
+    statistics_of: Callable[[Part, tuple[str, ...]], Statistics],
+) -> tuple[SearchPlan, Statistics]:
+    """Return the plan of a query with its vectors, and the statistics of all shards."""
+    plan = plan_search(query)
+    collection = Statistics.summed([statistics_of(part, plan.terms) for part in parts])
+    folders = folders_above(parts)
+    plan = with_vectors(
+        plan, lambda term: collection.is_common(term, folders), *embedders_of(parts, embedders)
+    )
+    return plan, collection
 
 
 def _found(
@@ -97,7 +112,7 @@ def _found(
     return [one for one in by_part if one is not None]
 
 
-def _map_of(shards: OpenShards, parts: Sequence[Part]) -> Each:
+def map_of(shards: OpenShards, parts: Sequence[Part]) -> Each:
     """Return a map over shards.
 
     Large scopes are searched by two tasks on threads. More tasks would lose more time waiting for
@@ -115,11 +130,11 @@ def _map_of(shards: OpenShards, parts: Sequence[Part]) -> Each:
     return mapped
 
 
-def _part(shards: OpenShards, target: Target) -> Part:
+def part_of(shards: OpenShards, target: Target) -> Part:
     return Part(shards.shard_of(target), target.repo, shards.mask(target), shards.live(target))
 
 
-def _by_words(parts: Sequence[Part], plan: SearchPlan) -> dict[str, str]:
+def words_alone(parts: Sequence[Part], plan: SearchPlan) -> dict[str, str]:
     """Return the repositories searched by words alone, and the reasons."""
     return {
         part.repo: plan.unavailable[part.shard.manifest.space]
@@ -128,7 +143,7 @@ def _by_words(parts: Sequence[Part], plan: SearchPlan) -> dict[str, str]:
     }
 
 
-def _embedders_of(
+def embedders_of(
     parts: Sequence[Part], embedders: Embedders
 ) -> tuple[dict[str, Embedder], dict[str, str]]:
     """Return the embedders of shards, and the reasons for missing ones, by space."""

@@ -29,22 +29,9 @@ def symbol_search(
 ) -> Answer:
     """Return definitions by name, the best first; similar names if none matches."""
     began = time.perf_counter()
-    parts = []  # masks without kinds: a definition's kind may differ from its chunk's
-    for target in targets:
-        mask = shards.mask(target._replace(scope=target.scope.merged(kinds=())))
-        parts.append(
-            (
-                target,
-                shards.shard_of(target),
-                in_scope(shards.shard_of(target), mask, target.scope.kinds),
-            )
-        )
-    matches = [find_symbols(shard, counts, query, bounds) for _, shard, counts in parts]
-    total = sum(len(one.numbers) for one in matches)
+    first, total = matching(shards, query, targets, bounds)
     if not total and not query.is_glob and not bounds.reached():
-        matches = [find_alike(shard, counts, query) for _, shard, counts in parts]
-        total = sum(len(one.numbers) for one in matches)
-    first = _first([(target.repo, shard) for target, shard, _ in parts], matches, query.limit)
+        first, total = matching(shards, query, targets, bounds, alike=True)
     matched = time.perf_counter()
     lazy = LazyHits([Segment(SymbolMatches(first), 0, len(first))])
     # an older shard's details are in Parquet: build its hits while the search can be retried
@@ -56,6 +43,27 @@ def symbol_search(
     }
     reason: Reason = bounds.reason() if bounds.reached() else "limit" if total > len(hits) else ""
     return Answer(hits, total, reason, timings, not bounds.reached())
+
+
+def matching(
+    shards: OpenShards,
+    query: SymbolQuery,
+    targets: Sequence[Target],
+    bounds: Bounds,
+    alike: bool = False,
+) -> tuple[list[tuple[str, Shard, FoundSymbol]], int]:
+    """Return the first definitions with a name, or one ``alike``, and the number of all."""
+    parts = []  # masks without kinds: a definition's kind may differ from its chunk's
+    for target in targets:
+        mask = shards.mask(target._replace(scope=target.scope.merged(kinds=())))
+        shard = shards.shard_of(target)
+        parts.append((target, shard, in_scope(shard, mask, target.scope.kinds)))
+    matches = [
+        find_alike(shard, counts, query) if alike else find_symbols(shard, counts, query, bounds)
+        for _, shard, counts in parts
+    ]
+    first = _first([(target.repo, shard) for target, shard, _ in parts], matches, query.limit)
+    return first, sum(len(one.numbers) for one in matches)
 
 
 def _first(

@@ -52,7 +52,7 @@ def health(
         ]
     except CodeIntelError as error:
         reasons.append(str(error))
-    reasons += _damages(stored)
+    reasons += [*_damages(stored), *workspace.problems()]
     for name, message in workspace.failures.items():
         if not any(reason.startswith(f"{name}: ") for reason in reasons):
             reasons.append(f"{name}: {message} Searches skip it. Run: codeintel doctor")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..client.transport import EVENT_STREAM, REQUEST_ID
-from ..engines.process_engine import in_processes, process_count
+from ..engines.choice import has_processes, server_engine
 from ..operations.limits import Limits
 from ..operations.table import Operation
 from ..operations.wire import decode_request
@@ -139,7 +139,7 @@ class Rest(ServiceBackend):
             settings,
             look_here=False,
             here=options.roots[0] if options.roots else None,
-            engine=in_processes(settings),
+            engine=server_engine(settings),
         )
         registry = of_scripts(
             open_registry(
@@ -163,7 +163,7 @@ class Rest(ServiceBackend):
             watch,
             lambda name, message: print(f"codeintel: {message}", file=sys.stderr, flush=True),
         )
-        self._service.calls.has_processes = process_count(settings) > 1
+        self._service.calls.has_processes = has_processes(settings)
         self._service.indexes_here = options.workers == 1
         self._service.calls.searching.submit(self._service.prepare)
         following = asyncio.ensure_future(self._follow())

@@ -30,6 +30,9 @@ class Shards:
     def __contains__(self, key: str) -> bool:
         return key in self._open
 
+    def __len__(self) -> int:
+        return len(self._open)
+
     def keep_only(self, keys: set[str]) -> None:
         """Drop all other shards: they are in no snapshot any more."""
         with self._lock:

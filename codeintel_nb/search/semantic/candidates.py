@@ -81,6 +81,20 @@ class Part(NamedTuple):
     live: ScopeMask  # all live files
 
 
+class Scores(NamedTuple):
+    """Chunks of a shard, ascending, with what the ranking needs of each."""
+
+    chunks: Ids
+    words: npt.NDArray[np.float64]  # BM25
+    cosines: npt.NDArray[np.float64]
+    covered: npt.NDArray[np.float64]  # share of the query's terms, by weight
+
+    def only(self, chunks: Ids) -> Scores:
+        """Return some of the chunks, ascending."""
+        at = np.searchsorted(self.chunks, chunks)
+        return Scores(chunks, self.words[at], self.cosines[at], self.covered[at])
+
+
 class Found(NamedTuple):
     """Best chunks of a shard by each method, in scope."""
 
@@ -93,6 +107,7 @@ class Found(NamedTuple):
     by_words: WordScores  # of every chunk
     weights: list[float]  # of the query's terms
     vector: npt.NDArray[np.float32] | None  # of the query
+    scored: Scores | None = None  # of all chunks above, if another process scored them
 
     @property
     def space(self) -> str:
@@ -101,6 +116,8 @@ class Found(NamedTuple):
 
     def candidates(self, chunks: Ids) -> ShardCandidates:
         """Return some chunks, ascending, with their scores."""
+        if self.scored is not None:
+            return self._with(self.scored.only(chunks))
         words = self.by_words.scores[chunks].astype(np.float64)
         covered = np.zeros(len(chunks))
         for weight, own in zip(self.weights, self.by_words.having, strict=True):
@@ -112,10 +129,21 @@ class Found(NamedTuple):
             if self.vector is None or not len(chunks)
             else vectors.scores(self.vector, chunks)
         )
+        return self._with(Scores(chunks, words, cosines, covered / (sum(self.weights) or 1.0)))
+
+    def _with(self, scores: Scores) -> ShardCandidates:
         return ShardCandidates(
-            self.part.shard, self.part.repo, chunks, words, cosines, self.vector, self.defines,
-            covered / (sum(self.weights) or 1.0),
+            self.part.shard, self.part.repo, scores.chunks, scores.words, scores.cosines,
+            self.vector, self.defines, scores.covered,
         )  # fmt: skip
+
+    def scores(self) -> Scores:
+        """Return the scores of all chunks above."""
+        lists = [self.lexical_ids, *(one.ids for one in self.closest)]
+        others = np.array([*self.defines, *self.overviews], np.int64)
+        chunks = np.unique(np.concatenate([*lists, others])).astype(np.int64)
+        candidates = self.candidates(chunks)
+        return Scores(chunks, candidates.lexical, candidates.dense, candidates.covered)
 
 
 def statistics(part: Part, terms: tuple[str, ...]) -> Statistics:

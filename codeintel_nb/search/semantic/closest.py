@@ -6,7 +6,8 @@ so the results do not depend on the sharding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -18,12 +19,25 @@ from .candidates import Part, Place
 from .plan import CANDIDATES, SearchPlan
 
 Vector = npt.NDArray[np.float32]
+Counts = npt.NDArray[np.int64]
 _T = TypeVar("_T")
 _V = TypeVar("_V")
 
 MIN_SHORTLIST, SHORTLIST_SHARE = 20_000, 0.02  # chunks in scope to compare by full codes
 NOTHING = Found(np.zeros(0, np.int64), np.zeros(0))
 NONE_NEAR = Near(np.zeros(0, np.int64), np.zeros(0, np.uint16))
+
+
+class Shortlist(NamedTuple):
+    """Chunks by coarse codes: at least so many, within a distance, in all shards together."""
+
+    least: int
+    limit: int
+
+
+NO_SHORTLIST = Shortlist(0, 0)
+NearLists = Mapping[str, list[Near]]  # of each shard, by space
+NO_LISTS: NearLists = MappingProxyType({})
 
 
 class Each(Protocol):
@@ -59,13 +73,63 @@ def is_missed(parts: Sequence[Part], vector: Vector, place: Place, full_scan: in
         for number, one in own.items()
     }
     ids, distances = near[at]
-    return chunk not in ids[distances <= _limit([*near.values()], least)]
+    return chunk not in ids[distances <= limit_of(counts_of([*near.values()]), least)]
+
+
+def shortlists(parts: Sequence[Part], plan: SearchPlan, full_scan: int) -> dict[str, int]:
+    """Return the least length of the shortlist by coarse codes, for each space that needs one."""
+    leasts = dict[str, int]()
+    for space, vector in plan.vectors.items():
+        own = [one for one in parts if one.shard.manifest.space == space]
+        if vector is not None and (least := _shortlist(own, full_scan)):
+            leasts[space] = least
+    return leasts
+
+
+def near_lists(
+    parts: Sequence[Part], plan: SearchPlan, leasts: Mapping[str, int], search: Search
+) -> NearLists:
+    """Return each shard's chunks near the query, for each space with a shortlist."""
+    return {
+        space: _near(
+            [one for one in parts if one.shard.manifest.space == space], plan, least, search
+        )
+        for space, least in leasts.items()
+    }
+
+
+def counts_of(near: Sequence[Near]) -> Counts:
+    """Count the chunks at each distance.
+
+    The sum over all processes gives the limit that applies to every shard.
+    """
+    return summed([np.bincount(one.distances) for one in near])
+
+
+def _near(parts: list[Part], plan: SearchPlan, least: int, search: Search) -> list[Near]:
+    """Return each shard's chunks near the query by coarse codes."""
+
+    def near(part: Part) -> Near:
+        vector = plan.vector(part.shard.manifest.space)
+        if search.stopped() or vector is None:
+            return NONE_NEAR
+        return part.shard.vectors.near(vector, least, part.mask.chunks)
+
+    return search.each(parts, near)
 
 
 def closest(
-    parts: Sequence[Part], plan: SearchPlan, most: int, search: Search
+    parts: Sequence[Part],
+    plan: SearchPlan,
+    most: int,
+    search: Search,
+    limits: Mapping[str, Shortlist] | None = None,
+    lists: NearLists = NO_LISTS,
 ) -> list[list[Found]]:
     """Return each shard's ``most`` closest chunks in scope, a list per step.
+
+    ``limits`` are the shortlists of all shards, by space, if other processes search some of them,
+    and ``lists`` what ``near_lists`` returned. Otherwise the given shards decide.
 
     With more than ``search.full_scan`` chunks, the first step takes ``CANDIDATES`` chunks from a
     shortlist by coarse codes. A full scan follows only if ``most`` is larger.
@@ -77,9 +141,16 @@ def closest(
         own = [at for at, one in enumerate(parts) if one.shard.manifest.space == space]
         chosen = [parts[at] for at in own]
         steps = list[list[Found]]()
-        least = _shortlist(chosen, search.full_scan)
+        if limits is None:
+            least = _shortlist(chosen, search.full_scan)
+            near = _near(chosen, plan, least, search) if least else []
+            limit = limit_of(counts_of(near), least)
+        else:
+            least, limit = limits.get(space, NO_SHORTLIST)
+            near = lists.get(space, []) if least else []
+            near = near if near or not least else _near(chosen, plan, least, search)
         if least:
-            steps.append(_by_coarse_codes(chosen, vector, least, search))
+            steps.append(_by_coarse_codes(chosen, vector, near, limit, search))
         if not least or most > CANDIDATES:
             steps.append(_by_codes(chosen, vector, most, search))
         for step in steps:
@@ -98,27 +169,23 @@ def _by_codes(parts: list[Part], vector: Vector, most: int, search: Search) -> l
     return search.each(parts, compared)
 
 
-def _by_coarse_codes(parts: list[Part], vector: Vector, least: int, search: Search) -> list[Found]:
-    def near(part: Part) -> Near:
-        if search.stopped():
-            return NONE_NEAR
-        return part.shard.vectors.near(vector, least, part.mask.chunks)
-
-    by_part = search.each(parts, near)
-    limit = _limit(by_part, least)
-
+def _by_coarse_codes(
+    parts: list[Part], vector: Vector, near: list[Near], limit: int, search: Search
+) -> list[Found]:
     def rescored(pair: tuple[Part, Near]) -> Found:
         part, (ids, distances) = pair
         return part.shard.vectors.best_of(vector, ids[distances <= limit], CANDIDATES)
 
-    return search.each([*zip(parts, by_part, strict=True)], rescored)
+    return search.each([*zip(parts, near, strict=True)], rescored)
 
 
-def _limit(near: Sequence[Near], least: int) -> int:
-    """Return the smallest distance that admits ``least`` chunks of all shards together."""
-    counts = np.zeros(1, np.int64)
-    for one in near:
-        own = np.bincount(one.distances)
-        counts = np.pad(counts, (0, max(0, len(own) - len(counts))))
-        counts[: len(own)] += own
+def summed(counts: Sequence[Counts]) -> Counts:
+    total = np.zeros(max(map(len, counts), default=0), np.int64)
+    for one in counts:
+        total[: len(one)] += one
+    return total
+
+
+def limit_of(counts: Counts, least: int) -> int:
+    """Return the smallest distance that admits ``least`` chunks."""
     return int(np.searchsorted(np.cumsum(counts), least))

@@ -1,0 +1,60 @@
+"""Engine of a server, by its setting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from ..errors import CodeIntelError
+from ..index.store import Store
+from ..settings import Settings
+from .engine import Engine
+from .process_engine import in_processes, process_count
+
+if TYPE_CHECKING:
+    from .fleet.fleet import Fleet
+    from .local import LocalEngine
+
+LOCAL = ("", "local")
+
+
+def server_engine(settings: Settings) -> Callable[[Engine], Engine]:
+    """Return the engine of a server, for a ``Workspace``: processes beside it, or a fleet.
+
+    Raises
+    ------
+    CodeIntelError : the setting names no engine.
+    """
+    if settings.engine in LOCAL:
+        return in_processes(settings)
+    connect = fleet_of(settings)
+    from .fleet.connecting import Connecting
+    from .fleet.fleet_engine import FleetEngine
+
+    return lambda local: FleetEngine(
+        cast("LocalEngine", local), Connecting(settings.engine, connect)
+    )
+
+
+def has_processes(settings: Settings) -> bool:
+    """Whether searches run beside the server, so that several may run at once."""
+    return settings.engine not in LOCAL or process_count(settings) > 1
+
+
+def fleet_of(settings: Settings) -> Callable[[], Fleet]:
+    """Return the function that connects to the fleet of the setting.
+
+    Raises
+    ------
+    CodeIntelError : the setting names no engine.
+    """
+    scheme, _, address = settings.engine.partition("://")
+    root = str(Store(settings.home).root)
+    if scheme == "dask" and address:
+        from .fleet.dask_fleet import DaskFleet
+
+        return lambda: DaskFleet(address, settings, root)
+    raise CodeIntelError(
+        f"There is no engine {settings.engine!r}. Set CODEINTEL_ENGINE to dask://HOST:8786, "
+        "dask://local or local."
+    )

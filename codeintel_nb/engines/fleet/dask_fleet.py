@@ -1,0 +1,152 @@
+"""Fleet of a Dask cluster: an actor on each worker.
+
+The cluster comes from its own tools: dask-jobqueue, dask-kubernetes and dask-gateway give the
+address of a scheduler. Workers need this package in the same version, and the index at one path.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ...errors import EngineError, MissingExtra
+from ...search.query import Bounds
+from ...settings import Settings
+from .fleet import DEADLINE, Gathered
+from .host import Identity, ShardHost, packed, unpacked
+
+LOCAL = "local"  # in place of an address: a cluster of this machine
+RENEW_S = 1.0  # between two looks at the cluster's workers
+CONNECT_S = 20
+PING_S = 30.0  # for a new worker's imports
+LOOK_S = 0.02
+
+
+class DaskFleet:
+    """Hosts on the workers of a Dask cluster, renewed as workers come and go."""
+
+    def __init__(self, address: str, settings: Settings, root: str, workers: int = 2) -> None:
+        """Connect to a scheduler, such as ``10.0.0.1:8786``; ``local`` starts a cluster.
+
+        Raises
+        ------
+        MissingExtra : Dask is not installed.
+        EngineError : the scheduler does not answer.
+        """
+        try:
+            import distributed
+        except ImportError:
+            raise MissingExtra("dask", needed_by=f"The engine dask://{address}") from None
+        dask: Any = distributed
+        self._arguments = settings, root
+        self._cluster: Any = None
+        try:
+            if address == LOCAL:
+                self._cluster = dask.LocalCluster(
+                    n_workers=workers, threads_per_worker=2, dashboard_address="127.0.0.1:0",
+                    silence_logs=logging.ERROR,
+                )  # fmt: skip
+            place = self._cluster or f"tcp://{address}"
+            self._client: Any = dask.Client(
+                place, timeout=CONNECT_S, set_as_default=False, direct_to_workers=True
+            )
+        except (OSError, TimeoutError, ValueError) as error:
+            raise EngineError(
+                f"The Dask scheduler at {address} does not answer ({error}). Check the address "
+                "and that the cluster runs, or leave the engine setting empty."
+            ) from None
+        self._hosts: dict[str, Any] = {}  # actors by worker
+        self._unfit: dict[str, str] = {}  # workers that cannot search, and why
+        self._closed = threading.Event()
+        self._renewal = threading.Lock()
+        self.renew()
+        self._thread = threading.Thread(target=self._watch, name="codeintel-dask", daemon=True)
+        self._thread.start()
+
+    def hosts(self) -> Sequence[str]:
+        return list(self._hosts)
+
+    def call(self, host: str, call: bytes) -> Any:
+        actor = self._hosts.get(host)
+        if actor is None:
+            return None
+        try:
+            return actor.do(call)
+        except Exception:  # the worker is gone
+            return None
+
+    def gather(self, handles: Mapping[str, Any], bounds: Bounds) -> Gathered:
+        gathered = Gathered({}, {})
+        for host, handle in handles.items():
+            try:
+                if handle is None:
+                    raise EngineError("unreachable")
+                gathered.answers[host] = self._result(handle, bounds)
+            except TimeoutError:
+                gathered.lost[host] = DEADLINE
+            except Exception as error:  # whatever the transport raises: the host has not answered
+                gathered.lost[host] = str(error) or type(error).__name__
+                self._hosts.pop(host, None)
+        return gathered
+
+    def _result(self, handle: Any, bounds: Bounds) -> Any:
+        """Wait for an answer; TimeoutError once the bounds are reached."""
+        if bounds.cancel is None:
+            return handle.result(timeout=bounds.left_s())
+        while True:
+            left_s = bounds.left_s()
+            try:
+                return handle.result(timeout=LOOK_S if left_s is None else min(LOOK_S, left_s))
+            except TimeoutError:
+                if bounds.reached():
+                    raise
+
+    def states(self) -> dict[str, str]:
+        return {**dict.fromkeys(self._hosts, ""), **self._unfit}
+
+    def renew(self) -> None:
+        """Make a host on each new worker; forget those of workers that left."""
+        with self._renewal:
+            try:
+                workers = set(self._client.scheduler_info(n_workers=-1)["workers"])
+            except Exception:  # the scheduler is away: the client connects again by itself
+                workers = set()
+            for gone in self._hosts.keys() - workers:
+                self._hosts.pop(gone, None)
+            self._unfit = {one: why for one, why in self._unfit.items() if one in workers}
+            for worker in workers - self._hosts.keys() - self._unfit.keys():
+                with suppress(Exception):  # it left meanwhile, or its actor died: tried again
+                    self._add(worker)
+
+    def _add(self, worker: str) -> None:
+        made = self._client.submit(
+            ShardHost, *self._arguments, actor=True, workers=[worker], allow_other_workers=False,
+            pure=False,
+        )  # fmt: skip
+        try:
+            with self._client.as_current():  # an actor belongs to the current client
+                actor = made.result(timeout=PING_S)
+            identity = unpacked(actor.do(packed("ping")).result(timeout=PING_S))
+        except ImportError:
+            self._unfit[worker] = "it has no codeintel-nb"
+            return
+        if reason := Identity.own(Path(self._arguments[1])).differs(identity):
+            self._unfit[worker] = reason
+            return
+        self._hosts[worker] = actor
+
+    def _watch(self) -> None:
+        while not self._closed.wait(RENEW_S):
+            self.renew()
+
+    def close(self) -> None:
+        self._closed.set()
+        with suppress(Exception):  # the cluster may be gone
+            self._hosts.clear()
+            self._client.close()
+            if self._cluster is not None:
+                self._cluster.close()

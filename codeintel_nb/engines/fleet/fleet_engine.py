@@ -1,0 +1,152 @@
+"""Engine that searches on the hosts of a fleet, with the answers of the local engine.
+
+Counts, lists, SQL and files outside the index stay here: they read columns, which are small. Text,
+meaning and definitions are searched where a shard is placed. A host that is lost has its shards
+asked of the others at once; what nobody answers is searched here, if there is time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ...search.hit import path_order
+from ...search.lazy_hits import EagerHits, merge_matches
+from ...search.query import AnyQuery, Bounds, PathQuery, SemanticQuery, SymbolQuery, TextQuery
+from ...search.results import Reason
+from ...search.text.unindexed import UnindexedTarget
+from ..engine import Answer, Limit, Target
+from ..local import LocalEngine
+from ..text_search import MAX_RANKED
+from .fleet import Fleet
+from .host import NamedHit
+from .hosts import Hosts
+
+MAX_SENT = 1_000  # hits; more are made here faster than they travel
+
+
+class FleetEngine:
+    """Engine over a fleet; safe to share between threads."""
+
+    def __init__(self, local: LocalEngine, fleet: Fleet) -> None:
+        self.local, self.fleet = local, fleet
+        self.count, self.facets, self.sql = local.count, local.facets, local.sql
+        self.points, self.read = local.points, local.read
+        self.paths, self.revisions, self.end = local.paths, local.revisions, local.end
+        self.hosts = Hosts(local, fleet)
+
+    def search(
+        self,
+        query: AnyQuery,
+        targets: Sequence[Target],
+        limit: Limit,
+        unindexed: Sequence[UnindexedTarget] = (),
+    ) -> Answer:
+        is_large = isinstance(query, TextQuery | SymbolQuery) and query.limit > MAX_SENT
+        if isinstance(query, PathQuery) or is_large or not self.hosts.names():
+            return self.local.search(query, targets, limit, unindexed)
+        with self.local.bounds(limit) as bounds:
+            match query:
+                case TextQuery():
+                    return self._text(query, targets, bounds, unindexed)
+                case SemanticQuery():
+                    if query.why_not:  # one chunk's explanation needs the scores of all
+                        return self.local.search(query, targets, limit)
+                    from .semantic import fleet_semantic_search
+
+                    return fleet_semantic_search(self.hosts, query, targets, bounds)
+                case SymbolQuery():
+                    return self._symbols(query, targets, bounds)
+
+    def _text(
+        self,
+        query: TextQuery,
+        targets: Sequence[Target],
+        bounds: Bounds,
+        unindexed: Sequence[UnindexedTarget],
+    ) -> Answer:
+        began = time.perf_counter()
+        replies, left = self.hosts.ask(
+            self.hosts.in_scope(targets), bounds, "text", lambda own: (query, tuple(own))
+        )
+        answers: list[Answer] = [one.value for one in replies]
+        if query.rank and sum(one.total for one in answers) > MAX_RANKED:
+            # ranked are the first of all, which no host knows
+            return self.local.search(query, targets, Limit(bounds.left_s()), unindexed)
+        if (left or unindexed) and not bounds.reached():
+            rest = self.local.search(query, left, Limit(bounds.left_s()), unindexed)
+            answers.append(rest._replace(hits=list(rest.hits)))
+            left = []
+        if query.rank:
+            ranked = sorted(
+                (hit for one in answers for hit in one.hits),
+                key=lambda hit: (-hit.score, path_order(hit.repo, hit.path)),
+            )
+            hits: Sequence[Any] = ranked[: query.limit]
+            count = len(ranked)
+        else:
+            every = merge_matches([EagerHits(own) for one in answers for own in _by_repo(one.hits)])
+            hits, count = every[: query.limit], len(every)
+        total = sum(one.total for one in answers)
+        reasons = {one.reason for one in answers}
+        reason: Reason = bounds.reason() if left or bounds.reached() else ""
+        for other in ("cancelled", "time", "limit", "reading"):
+            reason = reason or (other if other in reasons else "")
+        if not reason and count > len(hits):
+            reason = "limit"
+        return Answer(
+            hits, total, reason, {"search": _ms(began)},
+            all(one.exact for one in answers) and not left,
+            sum(one.files_read for one in answers), any(one.more for one in answers),
+        )  # fmt: skip
+
+    def _symbols(self, query: SymbolQuery, targets: Sequence[Target], bounds: Bounds) -> Answer:
+        began = time.perf_counter()
+        every = [one._replace(scope=one.scope.merged(kinds=())) for one in targets]
+        shards = {one.shard for one in self.hosts.in_scope(every)}
+        own = [one for one in targets if one.shard in shards]
+        first, total, left = self._definitions(query, own, bounds, alike=False)
+        if not total and not left and not query.is_glob and not bounds.reached():
+            first, total, left = self._definitions(query, own, bounds, alike=True)
+        if left and not bounds.reached():
+            return self.local.search(query, targets, Limit(bounds.left_s()))
+        first.sort(
+            key=lambda one: (
+                -one.score, one.length, path_order(one.hit.repo, one.hit.path), one.number
+            )
+        )  # fmt: skip
+        hits = tuple(one.hit for one in first[: query.limit])
+        ended = bool(left) or bounds.reached()
+        reason: Reason = bounds.reason() if ended else "limit" if total > len(hits) else ""
+        return Answer(hits, total, reason, {"search": _ms(began)}, not ended)
+
+    def _definitions(
+        self, query: SymbolQuery, targets: Sequence[Target], bounds: Bounds, alike: bool
+    ) -> tuple[list[NamedHit], int, list[Target]]:
+        replies, left = self.hosts.ask(
+            targets, bounds, "symbols", lambda own: (query, tuple(own), alike)
+        )
+        first = [hit for one in replies for hit in one.value[0]]
+        return first, sum(one.value[1] for one in replies), left
+
+    def problems(self) -> list[str]:
+        states = self.fleet.states()
+        problems = [f"The host {host}: {state}." for host, state in states.items() if state]
+        if not self.hosts.names():
+            problems.append("No host answers, so this server searches by itself.")
+        return problems
+
+    def close(self) -> None:
+        self.fleet.close()
+        self.local.close()
+
+
+def _by_repo(hits: Sequence[Any]) -> list[list[Any]]:
+    """Return hits in lists of one repository each."""
+    return [list(own) for _, own in itertools.groupby(hits, key=lambda hit: hit.repo)]
+
+
+def _ms(since: float) -> float:
+    return (time.perf_counter() - since) * 1000

@@ -1,0 +1,297 @@
+"""Host of a fleet: a plain object that searches shards where it runs.
+
+Everything that it takes and gives is a value, so it runs in an actor, a process or a test.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import pickle
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ...embedding.embedders import Embedders
+from ...errors import CodeIntelError
+from ...index.shard.cache import Shards
+from ...index.shard.id_lists import Ids
+from ...index.shard.lexicon import WordScores
+from ...index.shard.manifest import FORMAT
+from ...index.shard.vectors import Found as Closest
+from ...search.code_map.maps import CodeMaps
+from ...search.hit import Hit
+from ...search.lazy_hits import LazyHits, Segment
+from ...search.mask import ScopeMask
+from ...search.query import Bounds, SymbolQuery, TextQuery
+from ...search.ranking.pool import Definition
+from ...search.semantic.candidates import Found, Part, Scores, Statistics, candidates
+from ...search.semantic.closest import (
+    NO_LISTS,
+    Counts,
+    NearLists,
+    Search,
+    Shortlist,
+    closest,
+    counts_of,
+    near_lists,
+)
+from ...search.semantic.hits import hydrated
+from ...search.semantic.plan import SearchPlan
+from ...search.semantic.rank import rank
+from ...search.symbols import SymbolMatches
+from ...settings import Settings
+from ...version import __version__
+from ..engine import Answer, Limit, Target
+from ..local import LocalEngine
+from ..semantic_search import embedders_of, map_of, part_of
+from ..symbol_search import matching
+
+Floats = npt.NDArray[np.floating[Any]]
+Mask = npt.NDArray[np.bool_]
+
+NO_SCORES = WordScores(np.zeros(0, np.float32), [])  # they come with the candidates
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+MAX_CALLS = 64  # searches between their two trips
+EVERY = ScopeMask(None, None, 0, 0)  # a ranking needs no mask
+
+
+class Failed(NamedTuple):
+    """Error of a host's method, in place of its value."""
+
+    error: Exception
+
+
+class Identity(NamedTuple):
+    """What must be equal for hosts and driver to give the same answers."""
+
+    version: str
+    python: tuple[int, int]
+    format: int
+    root: str  # folder of the shards; empty if it is not there
+
+    @classmethod
+    def own(cls, root: Path) -> Identity:
+        return cls(__version__, sys.version_info[:2], FORMAT, str(root) if root.is_dir() else "")
+
+    def differs(self, other: Identity) -> str:
+        """Say why a host cannot search for this driver; empty if it can."""
+        if (self.version, self.format) != (other.version, other.format):
+            return f"it has codeintel-nb {other.version}, not {self.version}"
+        if self.python != other.python:
+            return f"it runs Python {other.python[0]}.{other.python[1]}, not {self.python[0]}." + (
+                f"{self.python[1]}"
+            )
+        return "" if self.root == other.root else f"it does not see the folder {self.root}"
+
+
+class ShardFound(NamedTuple):
+    """Candidates of one shard, with the scores that a ranking needs."""
+
+    target: Target
+    lexical_ids: Ids
+    lexical: Any  # BM25, above 0
+    closest: list[Closest]
+    defines: dict[int, Definition]
+    overviews: list[int]
+    scores: Scores
+
+
+class NamedHit(NamedTuple):
+    """Definition with what orders it among those of other hosts."""
+
+    score: float
+    length: int
+    number: int
+    hit: Hit
+
+
+class RankedHits(NamedTuple):
+    """Hits of a semantic search, and what tells whether to look deeper."""
+
+    hits: list[Hit]
+    confidence: float | None
+    has_folds: bool
+
+
+def keep_freed_memory() -> None:
+    """Let glibc reuse freed memory, as it does by default.
+
+    Dask's nanny sets MALLOC_TRIM_THRESHOLD_, and with it each large array is mapped anew: a search
+    takes twice the CPU time (measured).
+    """
+    if sys.platform != "linux":
+        return
+    with suppress(OSError, AttributeError):  # another C library
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(_M_MMAP_THRESHOLD, 32 << 20)
+        libc.mallopt(_M_TRIM_THRESHOLD, 128 << 20)
+
+
+def packed(method: str, *arguments: Any) -> bytes:
+    """Return a call of a host's method, for ``ShardHost.do``."""
+    return pickle.dumps((method, *arguments), pickle.HIGHEST_PROTOCOL)
+
+
+def unpacked(answer: bytes) -> Any:
+    """Return the value of a call; raise the error of the host's method."""
+    value = pickle.loads(answer)
+    if isinstance(value, Failed):
+        raise value.error
+    return value
+
+
+class ShardHost:
+    """Searches in the shards below a folder that the host and its driver both see."""
+
+    def __init__(self, settings: Settings, root: str) -> None:
+        keep_freed_memory()
+        self._shards, self._embedders = Shards(Path(root)), Embedders(settings.home)
+        self._near: OrderedDict[str, tuple[tuple[str, ...], NearLists]] = OrderedDict()
+        self._lock = threading.Lock()
+        maps = CodeMaps(self._shards.root.parent / "map")
+        self._engine = LocalEngine(self._shards, maps, self._embedders, settings)
+
+    def do(self, call: bytes) -> bytes:
+        """Do a packed call; return its packed value, or ``Failed``."""
+        method, *arguments = pickle.loads(call)
+        try:
+            before = len(self._shards)
+            value = getattr(self, method)(*arguments)
+            if len(self._shards) > before:  # the index changed: some shards may be gone
+                self._shards.keep_existing()
+        except (CodeIntelError, FileNotFoundError) as error:
+            value = Failed(error)
+        except Exception as error:
+            value = Failed(CodeIntelError(f"{type(error).__name__}: {error}"))
+        return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+
+    def ping(self) -> Identity:
+        return Identity.own(self._shards.root)
+
+    def text(self, query: TextQuery, targets: Sequence[Target], left_s: float | None) -> Answer:
+        answer = self._engine.search(query, targets, Limit(left_s))
+        return answer._replace(hits=list(answer.hits))
+
+    def symbols(
+        self, query: SymbolQuery, targets: Sequence[Target], alike: bool, left_s: float | None
+    ) -> tuple[list[NamedHit], int]:
+        bounds = Bounds.within(left_s, None)
+        first, total = matching(self._engine, query, targets, bounds, alike)
+        hits = LazyHits([Segment(SymbolMatches(first), 0, len(first))])
+        named = [
+            NamedHit(one.score, one.length, one.number, hit)
+            for (_, _, one), hit in zip(first, hits, strict=True)
+        ]
+        return named, total
+
+    def near_counts(
+        self,
+        call: str,
+        targets: Sequence[Target],
+        plan: SearchPlan,
+        leasts: Mapping[str, int],
+        left_s: float | None,
+    ) -> dict[str, Counts]:
+        """Count the chunks at each coarse distance, by space; keep them for ``candidates``."""
+        parts = self._parts(targets)
+        near = near_lists(parts, plan, leasts, self._search(parts, left_s))
+        with self._lock:
+            self._near[call] = tuple(target.shard for target in targets), near
+            while len(self._near) > MAX_CALLS:
+                self._near.popitem(last=False)
+        return {space: counts_of(own) for space, own in near.items()}
+
+    def candidates(
+        self,
+        call: str,
+        targets: Sequence[Target],
+        plan: SearchPlan,
+        collection: Statistics,
+        most: int,
+        limits: Mapping[str, Shortlist],
+        left_s: float | None,
+    ) -> list[ShardFound]:
+        """Return the candidates that can be among the ``most`` best of all hosts."""
+        parts = self._parts(targets)
+        search = self._search(parts, left_s)
+        shards, lists = self._near.get(call, ((), NO_LISTS))
+        if shards != tuple(target.shard for target in targets):
+            lists = NO_LISTS  # another host was lost meanwhile
+        near = closest(parts, plan, most, search, limits, lists)
+        of_shards = [
+            candidates(part, plan, collection, most, own)
+            for part, own in zip(parts, near, strict=True)
+            if not search.stopped()
+        ]
+        return [
+            ShardFound(
+                target, one.lexical_ids, one.lexical, one.closest, one.defines, one.overviews,
+                one.scores(),
+            )
+            for target, one in zip(targets, pruned(of_shards, most), strict=False)
+        ]  # fmt: skip
+
+    def rank(
+        self,
+        found: Sequence[ShardFound],
+        plan: SearchPlan,
+        collection: Statistics,
+        most: int,
+    ) -> RankedHits:
+        """Rank the candidates of all hosts, and read the best."""
+        parts = [
+            Part(self._engine.shard_of(one.target), one.target.repo, EVERY, EVERY) for one in found
+        ]
+        present, _ = embedders_of(parts, self._embedders)
+        plan = plan._replace(embedders=present)
+        own = [
+            Found(
+                part, one.lexical_ids, one.lexical, one.closest, one.defines, one.overviews,
+                NO_SCORES, [], plan.vector(part.shard.manifest.space), one.scores,
+            )
+            for part, one in zip(parts, found, strict=True)
+        ]  # fmt: skip
+        ranked = rank(own, plan, collection, most)
+        hits = hydrated({part.shard.id: part.shard for part in parts}, ranked.chunks)
+        return RankedHits(hits, ranked.confidence, ranked.has_folds)
+
+    def _parts(self, targets: Sequence[Target]) -> list[Part]:
+        return [part_of(self._engine, target) for target in targets]
+
+    def _search(self, parts: Sequence[Part], left_s: float | None) -> Search:
+        bounds = Bounds.within(left_s, None)
+        return Search(map_of(self._engine, parts), bounds.reached, 0)  # the driver knows the scope
+
+
+def pruned(found: Sequence[Found], most: int) -> list[Found]:
+    """Return the candidates without those that ``most`` others of these shards surpass."""
+    words = _cut([one.lexical for one in found], most)
+    best = [
+        one._replace(lexical_ids=one.lexical_ids[mask], lexical=one.lexical[mask])
+        for one, mask in zip(found, words, strict=True)
+    ]
+    for space in {one.space for one in found}:
+        own = [at for at, one in enumerate(best) if one.space == space]
+        for step in range(max((len(best[at].closest) for at in own), default=0)):
+            masks = _cut([best[at].closest[step].scores for at in own], most)
+            for at, mask in zip(own, masks, strict=True):
+                steps = list(best[at].closest)
+                steps[step] = Closest(steps[step].ids[mask], steps[step].scores[mask])
+                best[at] = best[at]._replace(closest=steps)
+    return best
+
+
+def _cut(scores: Sequence[Floats], most: int) -> list[Mask]:
+    """Return the masks of the ``most`` highest scores of all, with those that tie."""
+    every = np.concatenate(scores) if scores else np.zeros(0)
+    if len(every) <= most:
+        return [np.ones(len(one), bool) for one in scores]
+    last = -np.partition(-every, most - 1)[most - 1]
+    return [one >= last for one in scores]

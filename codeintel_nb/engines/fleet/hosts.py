@@ -1,0 +1,119 @@
+"""Hosts of a fleet as an engine asks them: placement of shards, calls, and lost hosts."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from ...search.query import Bounds
+from ..engine import Target
+from ..local import LocalEngine
+from .fleet import DEADLINE, Fleet, Gathered, placement
+from .host import packed, unpacked
+
+ROUNDS = 3  # of asking other hosts for the shards of a lost one
+SUSPECT_S = 20.0  # a host that hangs, or just died, is not asked again for so long
+HUNG_S = 0.5  # without an answer; a shorter limit says nothing about a host
+
+
+class Reply(NamedTuple):
+    """Answer of a host about some shards."""
+
+    targets: list[Target]
+    value: Any
+
+
+class Hosts:
+    """Hosts of a fleet, each with its shards; safe to share between threads."""
+
+    def __init__(self, local: LocalEngine, fleet: Fleet) -> None:
+        self.local, self.fleet = local, fleet
+        self._sizes = dict[str, int]()  # chunks of each shard that was placed
+        self._places: tuple[tuple[str, ...], dict[str, str]] = ((), {})
+        self.suspects = dict[str, float]()  # hosts that were late, and until when
+        self._turn = itertools.count()
+        self._lock = threading.Lock()
+
+    def names(self) -> list[str]:
+        """Return the hosts to ask."""
+        now = time.monotonic()
+        return [one for one in self.fleet.hosts() if self.suspects.get(one, 0.0) <= now]
+
+    def ask(
+        self,
+        targets: Sequence[Target],
+        bounds: Bounds,
+        method: str,
+        arguments: Callable[[list[Target]], tuple[Any, ...]],
+    ) -> tuple[list[Reply], list[Target]]:
+        """Ask the hosts of shards; return their replies, and the shards that none answered.
+
+        ``arguments`` gives those of a call about some shards. Each call's last argument is the
+        seconds left.
+
+        Raises
+        ------
+        CodeIntelError, FileNotFoundError : a host failed in its work, as a local search would.
+        """
+        replies, waiting = list[Reply](), list(targets)
+        for _ in range(ROUNDS):
+            hosts = self.names()
+            if not waiting or not hosts or bounds.reached():
+                break
+            by_host = self._by_host(waiting, hosts)
+            handles = {
+                host: self.fleet.call(host, packed(method, *arguments(own), bounds.left_s()))
+                for host, own in by_host.items()
+            }
+            began = time.monotonic()
+            gathered = self.fleet.gather(handles, bounds)
+            self._suspect(gathered, began)
+            waiting = []
+            for host, own in by_host.items():
+                if host in gathered.answers:
+                    replies.append(Reply(own, unpacked(gathered.answers[host])))
+                else:
+                    waiting += own
+        return replies, waiting
+
+    def ask_one(self, bounds: Bounds, method: str, *arguments: Any) -> Any:
+        """Ask any host, in turn; None if none answered."""
+        sent = packed(method, *arguments)
+        for _ in range(ROUNDS):
+            hosts = self.names()
+            if not hosts or bounds.reached():
+                return None
+            host, began = hosts[next(self._turn) % len(hosts)], time.monotonic()
+            gathered = self.fleet.gather({host: self.fleet.call(host, sent)}, bounds)
+            if host in gathered.answers:
+                return unpacked(gathered.answers[host])
+            self._suspect(gathered, began)
+        return None
+
+    def _suspect(self, gathered: Gathered, began: float) -> None:
+        """Do without the lost hosts for a while, unless the time was too short for them."""
+        now = time.monotonic()
+        for host, reason in gathered.lost.items():
+            if reason != DEADLINE or now - began > HUNG_S:
+                self.suspects[host] = now + SUSPECT_S
+
+    def _by_host(self, targets: Sequence[Target], hosts: list[str]) -> dict[str, list[Target]]:
+        """Return the shards of each host, in order."""
+        with self._lock:
+            new = [one.shard for one in targets if one.shard not in self._sizes]
+            for shard, target in zip(new, (t for t in targets if t.shard in new), strict=True):
+                self._sizes[shard] = self.local.shard_of(target).manifest.chunks
+            if new or self._places[0] != tuple(hosts):
+                self._places = tuple(hosts), placement(self._sizes, hosts)
+            places = self._places[1]
+        by_host = dict[str, list[Target]]()
+        for target in targets:
+            by_host.setdefault(places[target.shard], []).append(target)
+        return by_host
+
+    def in_scope(self, targets: Sequence[Target]) -> list[Target]:
+        """Return the shards with a file in scope; the others are not asked."""
+        return [one for one in targets if self.local.mask(one).files_in_scope]

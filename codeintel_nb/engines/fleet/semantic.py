@@ -1,0 +1,118 @@
+"""Semantic search on a fleet: candidates of each host, then one ranking on one of them.
+
+Statistics of words are those of all shards; they are counted here once per shard and term, as
+shards never change. A large scope needs a trip more: the coarse distances of all shards give one
+limit for the shortlist. So the hits are those of the local engine, whatever the placement.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from uuid import uuid4
+
+from ...search.query import MAX_RANKED_CHUNKS, Bounds, SemanticQuery
+from ...search.results import Reason
+from ...search.semantic.candidates import Statistics, statistics
+from ...search.semantic.closest import Shortlist, limit_of, shortlists, summed
+from ...search.semantic.plan import SearchPlan, depth
+from ..engine import Answer, Limit, Target
+from ..semantic_search import nothing_in_scope, part_of, planned_search, words_alone
+from .host import RankedHits, ShardFound
+from .hosts import Hosts
+
+
+def fleet_semantic_search(
+    hosts: Hosts, query: SemanticQuery, targets: Sequence[Target], bounds: Bounds
+) -> Answer:
+    """Return the best chunks, as ``semantic_search`` does."""
+    began = time.perf_counter()
+    parts = [part_of(hosts.local, target) for target in targets]
+    if not parts:
+        return nothing_in_scope(query, began)
+    plan, collection = planned_search(query, parts, hosts.local.embedders, statistics)
+    sent = plan._replace(embedders={})  # a host has its own
+    planned = time.perf_counter()
+    most = depth(query)
+    in_scope = sum(part.mask.chunks_in_scope for part in parts)
+    leasts = shortlists(parts, plan, hosts.local.full_scan_chunks)
+    scoped = hosts.in_scope(targets)
+    call = uuid4().hex
+    limits = _limits(hosts, call, scoped, sent, leasts, bounds)
+    ranked = None
+    if limits is not None:
+        ranked = _ranked(hosts, call, scoped, sent, collection, most, limits, bounds)
+    if (
+        ranked is not None
+        and len(ranked.hits) < query.limit
+        and ranked.has_folds
+        and most < min(in_scope, MAX_RANKED_CHUNKS)
+    ):  # folding left too few hits: go deeper
+        deeper = _ranked(
+            hosts, call, scoped, sent, collection, MAX_RANKED_CHUNKS, limits or {}, bounds
+        )
+        ranked = ranked if deeper is None or bounds.reached() else deeper
+    if ranked is None:
+        if not bounds.reached():  # no host is left
+            return hosts.local.search(query, targets, Limit(bounds.left_s()))
+        return Answer([], 0, bounds.reason(), {"search": (time.perf_counter() - began) * 1000})
+    hits = ranked.hits
+    reason: Reason = bounds.reason() if bounds.reached() else ""
+    if not reason and query.limit == MAX_RANKED_CHUNKS == len(hits) < in_scope:
+        reason = "limit"
+    timings = {
+        "plan": (planned - began) * 1000,
+        "search": (time.perf_counter() - planned) * 1000,
+    }
+    return Answer(
+        hits, len(hits), reason, timings, confidence=ranked.confidence,
+        by_words=words_alone(parts, plan),
+    )  # fmt: skip
+
+
+def _limits(
+    hosts: Hosts,
+    call: str,
+    targets: list[Target],
+    plan: SearchPlan,
+    leasts: dict[str, int],
+    bounds: Bounds,
+) -> dict[str, Shortlist] | None:
+    """Return the shortlists of all shards; None if a host's part is missing."""
+    if not leasts:
+        return {}
+    replies, left = hosts.ask(
+        targets, bounds, "near_counts", lambda own: (call, tuple(own), plan, leasts)
+    )
+    if left:
+        return None
+    return {
+        space: Shortlist(
+            least,
+            limit_of(summed([one.value[space] for one in replies if space in one.value]), least),
+        )
+        for space, least in leasts.items()
+    }
+
+
+def _ranked(
+    hosts: Hosts,
+    call: str,
+    targets: list[Target],
+    plan: SearchPlan,
+    collection: Statistics,
+    most: int,
+    limits: dict[str, Shortlist],
+    bounds: Bounds,
+) -> RankedHits | None:
+    """Return the hits of all hosts' candidates; None if one is missing."""
+    replies, left = hosts.ask(
+        targets, bounds, "candidates",
+        lambda own: (call, tuple(own), plan, collection, most, limits),
+    )  # fmt: skip
+    if left and not bounds.reached():
+        return None
+    by_shard = {one.target.shard: one for reply in replies for one in reply.value}
+    candidates: list[ShardFound] = [by_shard[one.shard] for one in targets if one.shard in by_shard]
+    ranked: RankedHits | None = hosts.ask_one(bounds, "rank", candidates, plan, collection, most)
+    return ranked

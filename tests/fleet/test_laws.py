@@ -1,0 +1,81 @@
+"""Engines on fleets obey the law of an engine."""
+
+from __future__ import annotations
+
+import pytest
+
+from codeintel_nb import Workspace
+from codeintel_nb.engines.fleet.fleet import placement
+from codeintel_nb.engines.fleet.fleet_engine import FleetEngine
+from codeintel_nb.engines.fleet.in_process import InProcessFleet
+from codeintel_nb.index.store import Store
+from codeintel_nb.search.semantic import closest
+from tests.fleet.law import SCOPES, answer, counts, make_home, queries
+
+COUNT = 500
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return make_home(tmp_path_factory.mktemp("law"))
+
+
+@pytest.fixture(scope="module")
+def local(home):
+    with Workspace(home, here=None, follow=False) as workspace:
+        yield workspace
+
+
+@pytest.fixture(scope="module")
+def fleet(home):
+    """Search the same home on two hosts on threads."""
+    hosts = InProcessFleet(home, str(Store(home.home).root))
+    with Workspace(home, here=None, follow=False, engine=lambda one: FleetEngine(one, hosts)) as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def asked(local):
+    names = sorted({hit.symbol.rpartition(".")[2] for hit in local.symbols("*", limit=2_000)})
+    return queries(COUNT, names)
+
+
+def test_there_are_many_shards(local):
+    targets = local._repositories.view(SCOPES[0]).targets
+    assert len(targets) >= 6
+    assert any(target.dead for target in targets)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_same_hits_scores_and_order(local, fleet, asked, part):
+    assert len(asked) == COUNT
+    for method, arguments, scope in asked[part::4]:
+        expected = answer(local, method, arguments, scope)
+        assert answer(fleet, method, arguments, scope) == expected, (method, arguments, scope)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_same_counts(local, fleet, scope):
+    assert counts(fleet, scope) == counts(local, scope)
+
+
+def test_same_hits_with_a_coarse_first_step(local, fleet, asked, monkeypatch):
+    monkeypatch.setattr(closest, "MIN_SHORTLIST", 300)
+    for engine in (local._engine, fleet._engine.local):
+        monkeypatch.setattr(engine, "full_scan_chunks", 1000)
+    semantic = [one for one in asked if one[0] == "semantic_search"]
+    for method, arguments, scope in semantic[:60]:
+        expected = answer(local, method, arguments, scope)
+        assert answer(fleet, method, arguments, scope) == expected, (method, arguments, scope)
+
+
+def test_placement_is_even_and_moves_little():
+    sizes = {f"shard {number}": 40 + number % 7 * 10 for number in range(60)}
+    hosts = [f"host {number}" for number in range(5)]
+    before, after = placement(sizes, hosts), placement(sizes, hosts[1:])
+    for places, names in ((before, hosts), (after, hosts[1:])):
+        loads = [sum(sizes[one] for one in sizes if places[one] == host) for host in names]
+        assert max(loads) <= 1.1 * sum(sizes.values()) / len(names) + max(sizes.values())
+    stayed = [one for one in sizes if before[one] != hosts[0] and before[one] == after[one]]
+    others = [one for one in sizes if before[one] != hosts[0]]
+    assert len(stayed) >= 0.7 * len(others)
