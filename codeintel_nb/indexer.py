@@ -126,6 +126,8 @@ class Indexer:
                     f"another with --name NAME, or run: codeintel remove {existing.name}"
                 )
         repository = with_embedder(repository, same)
+        if former is not None and former != repository.name:
+            self._store.create(repository, former)  # with its permissions
         report = self._built(repository, progress, cancel, rebuild, only, requested)
         if former is not None and former != repository.name:  # the previously installed version
             # before the removal, so that scopes always find one of the two

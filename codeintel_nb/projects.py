@@ -60,8 +60,10 @@ def scope_of_folder(
     root = project_of(root, limit)
     if not is_project(root):
         return EVERYTHING
-    stored = [one.repository for one in roster.all()]
-    names = [repository.name for repository in stored]
+    everything = roster.all()
+    names = [one.repository.name for one in everything]
+    # a path of another machine says nothing about this one
+    stored = [one.repository for one in everything if "://" not in one.shared]
     added = tuple(
         present
         for name in joined

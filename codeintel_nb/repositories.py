@@ -137,8 +137,11 @@ class Repositories:
         if existing.name != repository.name or repository.embedder not in ("", existing.embedder):
             return None
         is_same_place = existing.root == repository.root
-        if stored.shared and is_same_place and existing.source == repository.source:
-            pass
+        if stored.shared and "://" not in stored.shared and is_same_place:
+            if (existing.source, existing.record) != (repository.source, repository.record) or (
+                repository.outputs and not existing.outputs
+            ):
+                return None
         elif (
             is_same_place
             or not (existing.source == repository.source == "package" and existing.record)
@@ -205,6 +208,8 @@ class Repositories:
         stored = self._list.checked(lambda known: self._admitted(known, scope))
         on_offer = self._unindexed_projects(scope, stored)
         if not stored and not on_offer:
+            if self._store.damaged:
+                raise ShardError(next(iter(self._store.damaged.values())))
             if fresh and not scope.kinds and not scope.revisions:
                 return View([], [])
             raise SearchError(NOTHING)

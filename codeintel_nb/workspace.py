@@ -358,15 +358,15 @@ class Workspace(Searches):
     ) -> Table:
         """Return the rows of one SQL query in a scope.
 
-        The tables are repositories, files, chunks, symbols and cells, limited to the scope; and
-        hits, with the rows of ``hits``, such as those of a search. ``deadline`` is the former name
-        of ``timeout_s``.
+        The tables are repositories, files, chunks, symbols and cells in the scope; and hits, the
+        rows of ``hits``. ``deadline`` is the former name of ``timeout_s``.
         """
         bounds = Bounds.within(deadline if timeout_s is None else timeout_s, cancel)
 
         def run(view: View) -> Table:
-            if view.failed:  # a table cannot report missing rows
-                raise ShardError(next(iter(view.failed.values())))
+            optional = self.store.shared_names if scope is not None and scope.repos else set()
+            for name in view.failed.keys() - optional:  # a table cannot report missing rows
+                raise ShardError(view.failed[name])
             return self._within(
                 bounds,
                 lambda limit: self._engine.sql(

@@ -257,6 +257,10 @@ class LocalEngine:
     def shard_of(self, target: Target) -> Shard:
         return self._shards.open(target.shard)
 
+    def is_open(self, shard: str) -> bool:
+        """Whether a shard is open: it is in the snapshot of a recent search."""
+        return shard in self._shards
+
     def mask(self, target: Target) -> ScopeMask:
         # the targets already choose the repositories
         scope = target.scope.merged(repos=()) if target.scope.repos else target.scope

@@ -18,6 +18,7 @@ from uuid import uuid4
 import msgspec
 
 from ..files import make_private, replace
+from .publishing import open_as, open_like
 
 PART = ".adopting-"  # prefix of a folder being filled
 MAX_PART_AGE_S = 3600.0  # then its process is presumed dead
@@ -39,7 +40,10 @@ def adopt(old: Path, root: Path, new_format: int) -> None:
     folders = [one for one in described(old) if not (root / one.name).exists()]
     if not folders:
         return
-    make_private(root)
+    if not root.exists():
+        make_private(root)
+        open_as(root.parent, old.parent)
+        open_as(root, old)
     if not (root.parent / RENAMED).exists():
         with suppress(FileNotFoundError):
             replace(root.parent / RENAMED, (old.parent / RENAMED).read_bytes())
@@ -74,6 +78,7 @@ def _fill(part: Path, folder: Path, new_format: int) -> None:
         raise FileNotFoundError(folder)
     (part / "shards").mkdir(parents=True, mode=0o700)
     part.chmod(0o700)
+    open_as(part, folder)
     for shard in shards:
         shutil.copytree(shard, part / "shards" / shard.name, copy_function=_link)
         os.utime(part)  # it is still being filled
@@ -81,6 +86,7 @@ def _fill(part: Path, folder: Path, new_format: int) -> None:
         with suppress(FileNotFoundError):
             shutil.copyfile(folder / name, part / name)
     (part / REBUILD).touch()
+    open_like(part, (part / "shards" / shard.name for shard in shards))
     replace(part / "snapshot.json", msgspec.json.encode({**snapshot, "format": new_format}))
 
 

@@ -29,16 +29,23 @@ def publish(home: Path, folder: Path) -> str:
     """
     root = folder.parent
     for place in (home, root.parent, root, folder):
-        place.chmod(0o755)
+        _add(place, READ | ENTER)
     for place in folder.rglob("*"):
         if place.name == "shards" or place.parent.name == "shards":
-            place.chmod(0o755)
+            _add(place, READ | ENTER)
         elif place.name in _DESCRIPTIONS or place.parent.parent.name == "shards":
-            place.chmod(0o644)
+            _add(place, READ)
     with suppress(FileNotFoundError):  # no package was renamed
-        (root.parent / "renamed.json").chmod(0o644)
+        _add(root.parent / "renamed.json", READ)
     closed = [str(above) for above in home.resolve().parents if not above.stat().st_mode & 0o001]
     return closed[-1] if closed else ""
+
+
+def _add(place: Path, bits: int) -> None:
+    """Add permissions to a file or folder, which may be another user's if it has them."""
+    mode = stat.S_IMODE(place.stat().st_mode)
+    if mode & bits != bits:
+        place.chmod(mode | bits)
 
 
 def file_mode(folder: Path) -> int | None:
@@ -52,11 +59,36 @@ def open_like(folder: Path, shards: Iterable[Path]) -> None:
     bits = _opened(folder)
     if not bits & READ:
         return
+    group = folder.stat().st_gid
     for shard in (folder / "shards", *shards):
-        if _opened(shard) != bits:
-            shard.chmod(0o700 | bits)
-            for part in shard.iterdir() if shard.name != "shards" else ():
-                part.chmod(0o600 | bits & READ)
+        state = shard.stat()
+        if _opened(shard) == bits and state.st_gid == group:
+            continue
+        parts = [] if shard.name == "shards" else [*shard.iterdir()]
+        for place in (shard, *parts):
+            _give(place, group)
+        shard.chmod(0o700 | bits | state.st_mode & stat.S_ISGID)
+        for part in parts:
+            part.chmod(0o600 | bits & READ)
+
+
+def give_like(folder: Path, names: Iterable[str]) -> None:
+    """Give files of a repository's folder to the folder's group, if others of it may read."""
+    if _opened(folder) & READ:
+        for name in names:
+            _give(folder / name, folder.stat().st_gid)
+
+
+def _give(place: Path, group: int) -> None:
+    if place.stat().st_gid != group:
+        with suppress(OSError):  # the owner is not in the group
+            os.chown(place, -1, group)
+
+
+def open_as(folder: Path, model: Path) -> None:
+    """Give a new repository's folder the permissions of an earlier one."""
+    if bits := _opened(model):
+        folder.chmod(0o700 | bits)
 
 
 def _opened(folder: Path) -> int:

@@ -19,7 +19,7 @@ from ..files import make_private, replace, storage_errors
 from ..sources.repository import Repository
 from .adoption import REBUILD, RENAMED, adopt, described, sweep_parts
 from .locking import acquire_lock
-from .publishing import file_mode, open_like
+from .publishing import file_mode, give_like, open_as, open_like
 from .shard.manifest import FORMAT, OLD_FORMAT
 from .shard.mapping import FILES_EXHAUSTED
 from .update.report import Progress
@@ -170,6 +170,11 @@ class Store:
         return folders
 
     @property
+    def shared_names(self) -> set[str]:
+        """Return the names of the shared homes."""
+        return {one.name for one in self.shared}
+
+    @property
     def roots(self) -> tuple[Path, ...]:
         """Return the folders with repositories: the store's own, then those of shared homes."""
         return (self.root, *(_root(one.home) for one in self.shared))
@@ -201,8 +206,9 @@ class Store:
                 damaged[shared.name] = shared.problem
             readable += [one for one in others if one.repository.name not in names]
         self.damaged = damaged
-        if damaged and not readable:
-            raise ShardError(next(iter(damaged.values())))
+        # a shared home that fails must not keep the user from indexing
+        if not readable and (own := [*(damaged.keys() - self.shared_names)]):
+            raise ShardError(damaged[own[0]])
         return sorted(readable, key=lambda stored: stored.repository.name)
 
     def folder_of(self, name: str) -> Path:
@@ -211,14 +217,19 @@ class Store:
     def stored(self, repository: Repository) -> StoredRepository:
         return StoredRepository(repository, self.folder_of(repository.name))
 
-    def create(self, repository: Repository) -> StoredRepository:
-        """Make or renew a repository's folder and description."""
+    def create(self, repository: Repository, former: str = "") -> StoredRepository:
+        """Make or renew a repository's folder and description.
+
+        A new folder gets the permissions of that of the repository ``former``.
+        """
         stored = self.stored(repository)
         with storage_errors(self.home):
             if not self.home.exists():
                 make_private(self.home)
             if not stored.folder.exists():
                 stored.folder.mkdir(mode=0o700, parents=True)
+                if former:
+                    open_as(stored.folder, self.folder_of(former))
             stored.shards.mkdir(exist_ok=True)
             data = msgspec.json.encode(repository)
             replace(stored.folder / "repository.json", data, file_mode(stored.folder))
@@ -334,3 +345,4 @@ def write_snapshot(folder: Path, snapshot: Snapshot) -> None:
     with storage_errors(folder):
         open_like(folder, [_shard_folder(folder, ref.id) for ref in snapshot.shards])
         replace(folder / "snapshot.json", msgspec.json.encode(snapshot), file_mode(folder))
+        give_like(folder, ["snapshot.json", "repository.json"])

@@ -23,6 +23,7 @@ KERNEL = (
     "debugpy",
     "comm",
     "jupyter-client",
+    "msgpack",  # jupyter-client imports it where it is installed
 )
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import Future
+
 import pytest
 
 from codeintel_nb import Workspace
 from codeintel_nb.engines.fleet.fleet import placement
 from codeintel_nb.engines.fleet.fleet_engine import FleetEngine
+from codeintel_nb.engines.fleet.host import ShardHost
 from codeintel_nb.engines.fleet.in_process import InProcessFleet
 from codeintel_nb.index.store import Store
 from codeintel_nb.search.semantic import closest
@@ -79,3 +83,44 @@ def test_placement_is_even_and_moves_little():
     stayed = [one for one in sizes if before[one] != hosts[0] and before[one] == after[one]]
     others = [one for one in sizes if before[one] != hosts[0]]
     assert len(stayed) >= 0.7 * len(others)
+
+
+class OneBlind(InProcessFleet):
+    """Two hosts, of which one does not see the index."""
+
+    def __init__(self, settings, root, elsewhere):
+        super().__init__(settings, root, 1)
+        self._hosts["blind"] = ShardHost(settings, elsewhere)
+
+
+def test_host_without_a_shard_is_not_believed(home, local, asked, tmp_path):
+    hosts = OneBlind(home, str(Store(home.home).root), str(tmp_path))
+    with Workspace(home, here=None, follow=False, engine=lambda one: FleetEngine(one, hosts)) as it:
+        for one in asked[:40]:
+            assert answer(it, *one) == answer(local, *one)
+        assert not it.search_text("magic").coverage.failed
+
+
+class Silent(InProcessFleet):
+    """Hosts that never answer."""
+
+    def call(self, host, call):
+        return Future()
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+def test_cancelled_search_does_not_blame_its_hosts(home, is_cancelled):
+    silent = Silent(home, str(Store(home.home).root))
+    with Workspace(
+        home, here=None, follow=False, engine=lambda one: FleetEngine(one, silent)
+    ) as it:
+        cancel = threading.Event()
+        ending = threading.Timer(0.8, cancel.set)
+        if is_cancelled:
+            ending.start()
+        results = it.search_text(
+            "magic", limit=9, timeout_s=None if is_cancelled else 0.8, cancel=cancel
+        )
+        assert results.reason == ("cancelled" if is_cancelled else "time")
+        assert not results
+        assert len(it._engine.hosts.names()) == (2 if is_cancelled else 0)

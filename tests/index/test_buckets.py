@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -12,14 +13,16 @@ from contextlib import suppress
 
 import pytest
 
-from codeintel_nb import Workspace
+from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import BucketError, SearchError, ShardError
 from codeintel_nb.index.buckets import bucket as buckets
 from codeintel_nb.index.buckets import mirror as mirrors
 from codeintel_nb.index.buckets.bucket import Bucket, Swapped
+from codeintel_nb.index.buckets.download import restore
 from codeintel_nb.index.buckets.upload import upload
-from codeintel_nb.index.store import read_snapshot
+from codeintel_nb.index.store import Store, read_snapshot
 from codeintel_nb.settings import Settings
+from codeintel_nb.sources.repository import worktree
 from tests.conftest import write_tree
 from tests.full.programs import free_port, until
 from tests.test_hardening import run_cli
@@ -85,7 +88,7 @@ def run(home, *words, **environment):
 
 
 def opened(home, bucket, follow=False):
-    settings = Settings.from_environment(home, {"CODEINTEL_SHARED": bucket})
+    settings = Settings.from_environment(home, {"CODEINTEL_SHARED": str(bucket)})
     return Workspace(settings, follow=follow)
 
 
@@ -270,10 +273,10 @@ def test_index_larger_than_the_limit_is_not_copied(shop, bucket, tmp_path):
 def test_interrupted_copy_is_resumed(shop, bucket, tmp_path, monkeypatch):
     real, is_broken = Bucket.download, True
 
-    def cut(self, path, file):
+    def cut(self, path, file, size):
         if is_broken and path.endswith("manifest.json"):  # after other parts
             raise BucketError("the network is gone")
-        yield from real(self, path, file)
+        yield from real(self, path, file, size)
 
     monkeypatch.setattr(Bucket, "download", cut)
     with opened(tmp_path / "other", bucket) as reader:
@@ -294,3 +297,78 @@ def test_wrong_address_is_named(tmp_path, url, message):
     assert code == 2
     assert message in err
     assert not (tmp_path / "home").exists()
+
+
+def test_shard_deleted_from_the_bucket_is_uploaded_again(shop, bucket, tmp_path):
+    here = Bucket(bucket)
+    (folder,) = here.folders("v8/repositories")
+    (shard,) = here.folders(f"v8/repositories/{folder}/shards")
+    here.delete([f"v8/repositories/{folder}/shards/{shard}/manifest.json"])
+    reader = opened(tmp_path / "reader", bucket)
+    with reader, pytest.raises(ShardError, match="incomplete"):
+        reader.search_text("return")
+    run(tmp_path / "home", "index", shop, "--to", bucket)
+    with opened(tmp_path / "reader", bucket) as reader:
+        assert len(reader.search_text("return")) == 2
+
+
+def test_another_machines_folder_of_the_same_path_is_not_this_one(shop, bucket, tmp_path):
+    with opened(tmp_path / "other", bucket) as reader:
+        assert reader.project_scope(shop / "shop").repos != ("shop",)
+        report = reader.index(shop)
+        assert report.indexed == 2
+        assert [one.shared for one in reader.status()] == [""]
+
+
+def test_mirror_leaves_the_permissions_of_its_home(shop, bucket, tmp_path):
+    home = tmp_path / "home"
+    home.chmod(0o755)
+    with opened(home, bucket) as reader:
+        reader.search_text("return")
+    assert stat.S_IMODE(home.stat().st_mode) == 0o755
+    assert stat.S_IMODE((home / "buckets").stat().st_mode) == 0o700
+
+
+def test_unwritable_home_is_named(shop, bucket, tmp_path):
+    (tmp_path / "file").write_text("")
+    reader = opened(tmp_path / "file" / "home", bucket)
+    with reader, pytest.raises(ShardError, match="is not writable"):
+        reader.semantic_search("cart")
+
+
+def test_interrupted_restore_is_finished_by_the_next_run(shop, bucket, tmp_path, monkeypatch):
+    settings = Settings.from_environment(tmp_path / "runner", {})
+    store, here = Store(settings.home), Bucket(bucket)
+    source = worktree(shop)
+    (folder,) = here.folders("v8/repositories")
+    former = here.read(f"v8/repositories/{folder}/repository.json")
+    here.write(
+        f"v8/repositories/{folder}/repository.json",
+        former.data.replace(b'"name"', b'"outputs":true,"name"'),
+    )
+    real = Bucket.download
+
+    def cut(self, path, file, size):
+        if path.endswith("manifest.json"):
+            raise BucketError("the network is gone")
+        yield from real(self, path, file, size)
+
+    monkeypatch.setattr(Bucket, "download", cut)
+    with pytest.raises(BucketError):
+        restore(here, store, source)
+    assert store.repositories() == []
+    monkeypatch.setattr(Bucket, "download", real)
+    restore(here, store, source)
+    (stored,) = store.repositories()
+    assert stored.repository.outputs
+    assert read_snapshot(stored.folder).complete
+
+
+def test_sql_on_own_repositories_needs_no_shared_home(tmp_path):
+    write_tree(tmp_path / "mine", FILES)
+    with opened(tmp_path / "home", tmp_path / "missing") as user:
+        user.index(tmp_path / "mine")
+        scope = Scope(repos=("mine",))
+        assert user.sql("select count(*) from files", scope).rows() == [(2,)]
+        with pytest.raises(ShardError, match="missing"):
+            user.sql("select count(*) from files")

@@ -12,7 +12,7 @@ import pytest
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import ShardError, SourceError
-from codeintel_nb.index.store import read_snapshot
+from codeintel_nb.index.store import Store, read_snapshot
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.git.folder import head_commit
 from tests.conftest import write_tree
@@ -274,3 +274,40 @@ def test_file_system_decides_who_reads_what(shared, tmp_path):
     before, after = json.loads(done.stdout)
     assert before == [["private", "shop"] if is_root else ["shop"]] * 2
     assert after == [["shop"]] * 2
+
+
+def test_publish_keeps_wider_permissions(tmp_path):
+    write_tree(tmp_path / "shop", FILES)
+    home = tmp_path / "shared"
+    home.mkdir()
+    home.chmod(0o2775)
+    run(home, "index", tmp_path / "shop", "--publish")
+    assert stat.S_IMODE(home.stat().st_mode) == 0o2775
+
+
+def test_group_of_the_folder_reads_later_updates(tmp_path):
+    write_tree(tmp_path / "shop", FILES)
+    home = tmp_path / "shared"
+    run(home, "index", tmp_path / "shop")
+    (folder,) = home.glob("v*/repositories/*")
+    group = 65_534 if os.geteuid() == 0 else (os.getgroups() or [os.getegid()])[-1]
+    os.chown(folder, -1, group)
+    folder.chmod(0o750)
+    run(home, "refresh", "shop", "--rebuild")
+    (current,) = read_snapshot(folder).shards
+    parts = [folder / "snapshot.json", *(folder / "shards" / current.id).iterdir()]
+    assert {part.stat().st_gid for part in parts} == {group}
+    assert {stat.S_IMODE(part.stat().st_mode) for part in parts} == {0o640}
+
+
+def test_adopted_index_stays_published(shared):
+    """A new format of the index keeps the permissions of the former one."""
+    old = shared / "v7"
+    (shared / "v8").rename(old)
+    for snapshot in old.glob("repositories/*/snapshot.json"):
+        snapshot.write_text(snapshot.read_text().replace('"format":8', '"format":7'))
+    Store(shared)
+    (folder,) = (shared / "v8").glob("repositories/*")
+    for place in (folder, folder.parent, folder.parent.parent, *folder.glob("shards/*")):
+        assert stat.S_IMODE(place.stat().st_mode) & 0o055 == 0o055, place
+    assert (folder / "snapshot.json").stat().st_mode & 0o044 == 0o044

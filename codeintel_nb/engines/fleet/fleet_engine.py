@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...search.hit import path_order
@@ -25,6 +25,9 @@ from .host import NamedHit
 from .hosts import Hosts
 
 MAX_SENT = 1_000  # hits; more are made here faster than they travel
+
+
+Here = Callable[[Sequence[Target]], Answer]
 
 
 class FleetEngine:
@@ -48,24 +51,31 @@ class FleetEngine:
         if isinstance(query, PathQuery) or is_large or not self.hosts.names():
             return self.local.search(query, targets, limit, unindexed)
         with self.local.bounds(limit) as bounds:
+
+            def here(own: Sequence[Target]) -> Answer:
+                """Search these shards, and files outside the index, in this process."""
+                rest = Limit(bounds.left_s(), limit.call)
+                return self.local.search(query, own, rest, unindexed)
+
             match query:
                 case TextQuery():
-                    return self._text(query, targets, bounds, unindexed)
+                    return self._text(query, targets, bounds, here, bool(unindexed))
                 case SemanticQuery():
                     if query.why_not:  # one chunk's explanation needs the scores of all
-                        return self.local.search(query, targets, limit)
+                        return here(targets)
                     from .semantic import fleet_semantic_search
 
-                    return fleet_semantic_search(self.hosts, query, targets, bounds)
+                    return fleet_semantic_search(self.hosts, query, targets, bounds, here)
                 case SymbolQuery():
-                    return self._symbols(query, targets, bounds)
+                    return self._symbols(query, targets, bounds, here)
 
     def _text(
         self,
         query: TextQuery,
         targets: Sequence[Target],
         bounds: Bounds,
-        unindexed: Sequence[UnindexedTarget],
+        here: Here,
+        reads_files: bool,
     ) -> Answer:
         began = time.perf_counter()
         replies, left = self.hosts.ask(
@@ -74,9 +84,9 @@ class FleetEngine:
         answers: list[Answer] = [one.value for one in replies]
         if query.rank and sum(one.total for one in answers) > MAX_RANKED:
             # ranked are the first of all, which no host knows
-            return self.local.search(query, targets, Limit(bounds.left_s()), unindexed)
-        if (left or unindexed) and not bounds.reached():
-            rest = self.local.search(query, left, Limit(bounds.left_s()), unindexed)
+            return here(targets)
+        if (left or reads_files) and not bounds.reached():
+            rest = here(left)
             answers.append(rest._replace(hits=list(rest.hits)))
             left = []
         if query.rank:
@@ -102,7 +112,9 @@ class FleetEngine:
             sum(one.files_read for one in answers), any(one.more for one in answers),
         )  # fmt: skip
 
-    def _symbols(self, query: SymbolQuery, targets: Sequence[Target], bounds: Bounds) -> Answer:
+    def _symbols(
+        self, query: SymbolQuery, targets: Sequence[Target], bounds: Bounds, here: Here
+    ) -> Answer:
         began = time.perf_counter()
         every = [one._replace(scope=one.scope.merged(kinds=())) for one in targets]
         shards = {one.shard for one in self.hosts.in_scope(every)}
@@ -111,7 +123,7 @@ class FleetEngine:
         if not total and not left and not query.is_glob and not bounds.reached():
             first, total, left = self._definitions(query, own, bounds, alike=True)
         if left and not bounds.reached():
-            return self.local.search(query, targets, Limit(bounds.left_s()))
+            return here(targets)
         first.sort(
             key=lambda one: (
                 -one.score, one.length, path_order(one.hit.repo, one.hit.path), one.number

@@ -6,6 +6,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ...search.query import Bounds
@@ -56,11 +57,12 @@ class Hosts:
 
         Raises
         ------
-        CodeIntelError, FileNotFoundError : a host failed in its work, as a local search would.
+        CodeIntelError : a host failed in its work, as a local search would.
         """
         replies, waiting = list[Reply](), list(targets)
+        blind = set[str]()  # hosts that lack a shard
         for _ in range(ROUNDS):
-            hosts = self.names()
+            hosts = [one for one in self.names() if one not in blind]
             if not waiting or not hosts or bounds.reached():
                 break
             by_host = self._by_host(waiting, hosts)
@@ -70,11 +72,15 @@ class Hosts:
             }
             began = time.monotonic()
             gathered = self.fleet.gather(handles, bounds)
-            self._suspect(gathered, began)
+            self._suspect(gathered, bounds, began)
             waiting = []
             for host, own in by_host.items():
                 if host in gathered.answers:
-                    replies.append(Reply(own, unpacked(gathered.answers[host])))
+                    try:
+                        replies.append(Reply(own, unpacked(gathered.answers[host])))
+                    except FileNotFoundError:  # there, but perhaps not here
+                        waiting += own
+                        blind.add(host)
                 else:
                     waiting += own
         return replies, waiting
@@ -89,13 +95,16 @@ class Hosts:
             host, began = hosts[next(self._turn) % len(hosts)], time.monotonic()
             gathered = self.fleet.gather({host: self.fleet.call(host, sent)}, bounds)
             if host in gathered.answers:
-                return unpacked(gathered.answers[host])
-            self._suspect(gathered, began)
+                with suppress(FileNotFoundError):  # this host lacks a shard
+                    return unpacked(gathered.answers[host])
+            self._suspect(gathered, bounds, began)
         return None
 
-    def _suspect(self, gathered: Gathered, began: float) -> None:
+    def _suspect(self, gathered: Gathered, bounds: Bounds, began: float) -> None:
         """Do without the lost hosts for a while, unless the time was too short for them."""
         now = time.monotonic()
+        if bounds.cancel is not None and bounds.cancel.is_set():
+            return
         for host, reason in gathered.lost.items():
             if reason != DEADLINE or now - began > HUNG_S:
                 self.suspects[host] = now + SUSPECT_S
@@ -106,6 +115,10 @@ class Hosts:
             new = [one.shard for one in targets if one.shard not in self._sizes]
             for shard, target in zip(new, (t for t in targets if t.shard in new), strict=True):
                 self._sizes[shard] = self.local.shard_of(target).manifest.chunks
+            if new:  # the index changed: other shards may be gone
+                self._sizes = {
+                    one: size for one, size in self._sizes.items() if self.local.is_open(one)
+                }
             if new or self._places[0] != tuple(hosts):
                 self._places = tuple(hosts), placement(self._sizes, hosts)
             places = self._places[1]

@@ -1,14 +1,14 @@
 """Semantic search on a fleet: candidates of each host, then one ranking on one of them.
 
-Statistics of words are those of all shards; they are counted here once per shard and term, as
-shards never change. A large scope needs a trip more: the coarse distances of all shards give one
-limit for the shortlist. So the hits are those of the local engine, whatever the placement.
+Statistics of words are those of all shards, counted here. A large scope needs a trip more: the
+coarse distances of all shards give one limit for the shortlist. So the hits are those of the local
+engine, whatever the placement.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import uuid4
 
 from ...search.query import MAX_RANKED_CHUNKS, Bounds, SemanticQuery
@@ -16,16 +16,20 @@ from ...search.results import Reason
 from ...search.semantic.candidates import Statistics, statistics
 from ...search.semantic.closest import Shortlist, limit_of, shortlists, summed
 from ...search.semantic.plan import SearchPlan, depth
-from ..engine import Answer, Limit, Target
+from ..engine import Answer, Target
 from ..semantic_search import nothing_in_scope, part_of, planned_search, words_alone
 from .host import RankedHits, ShardFound
 from .hosts import Hosts
 
 
 def fleet_semantic_search(
-    hosts: Hosts, query: SemanticQuery, targets: Sequence[Target], bounds: Bounds
+    hosts: Hosts,
+    query: SemanticQuery,
+    targets: Sequence[Target],
+    bounds: Bounds,
+    here: Callable[[Sequence[Target]], Answer],
 ) -> Answer:
-    """Return the best chunks, as ``semantic_search`` does."""
+    """Return the best chunks, as ``semantic_search`` does; ``here`` searches in this process."""
     began = time.perf_counter()
     parts = [part_of(hosts.local, target) for target in targets]
     if not parts:
@@ -54,7 +58,7 @@ def fleet_semantic_search(
         ranked = ranked if deeper is None or bounds.reached() else deeper
     if ranked is None:
         if not bounds.reached():  # no host is left
-            return hosts.local.search(query, targets, Limit(bounds.left_s()))
+            return here(targets)
         return Answer([], 0, bounds.reason(), {"search": (time.perf_counter() - began) * 1000})
     hits = ranked.hits
     reason: Reason = bounds.reason() if bounds.reached() else ""

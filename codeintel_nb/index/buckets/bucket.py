@@ -17,7 +17,7 @@ from ...errors import BucketError, CodeIntelError, MissingExtra
 SCHEMES = ("s3", "gs", "az")
 CONNECT_S, ANSWER_S, RETRY_S = 5, 60, 20
 _RETRIES = 3
-_STREAMED = 4 << 20  # bytes of a download in memory at once
+_STEP = 8 << 20  # bytes of a download in one request
 
 
 class Object(NamedTuple):
@@ -25,6 +25,7 @@ class Object(NamedTuple):
 
     data: bytes
     e_tag: str
+    version: str | None = None  # some providers compare it in place of the e_tag
 
 
 class Swapped(Exception):
@@ -65,7 +66,8 @@ class Bucket:
             try:
                 options = {"if_none_match": unless} if unless else None
                 got = self._obstore.get(self._store, path, options=options)
-                return Object(bytes(got.bytes()), got.meta["e_tag"] or "")
+                meta = got.meta
+                return Object(bytes(got.bytes()), meta["e_tag"] or "", meta.get("version"))
             except (exceptions.NotFoundError, FileNotFoundError, exceptions.NotModifiedError):
                 return None
 
@@ -84,7 +86,11 @@ class Bucket:
     def swap(self, path: str, data: bytes, before: Object | None) -> None:
         """Replace an object if it is still ``before``; else raise Swapped."""
         exceptions = self._obstore.exceptions
-        mode = "create" if before is None else {"e_tag": before.e_tag}
+        mode: Any = "create"
+        if before is not None:
+            mode = {"e_tag": before.e_tag}
+            if before.version is not None:
+                mode["version"] = before.version
         with self._errors("written"):
             try:
                 self._obstore.put(self._store, path, data, mode=mode, use_multipart=False)
@@ -96,10 +102,15 @@ class Bucket:
         with self._errors("written"):
             self._obstore.put(self._store, path, file)
 
-    def download(self, path: str, file: Path) -> Iterator[int]:
-        """Write an object to a file, yielding the bytes of each step; BucketError if missing."""
+    def download(self, path: str, file: Path, size: int) -> Iterator[int]:
+        """Write an object of this size to a file, yielding the bytes of each step.
+
+        Each step is a request with its own time limit.
+        """
         with self._errors("read"), file.open("wb") as target:
-            for part in self._obstore.get(self._store, path).stream(min_chunk_size=_STREAMED):
+            for start in range(0, size, _STEP):
+                length = min(_STEP, size - start)
+                part = self._obstore.get_range(self._store, path, start=start, length=length)
                 yield target.write(part)
 
     def folders(self, path: str) -> list[str]:

@@ -10,6 +10,7 @@ from uuid import uuid4
 import msgspec
 
 from ...errors import BucketError
+from ...files import make_private, storage_errors
 from ...sources.repository import Repository
 from ..shard.manifest import FORMAT
 from ..store import Snapshot, Store, write_snapshot
@@ -39,6 +40,8 @@ def copy_shards(
     """
     shards = folder / "shards"
     shards.mkdir(parents=True, exist_ok=True)
+    for part in shards.glob(f"{_PART}*"):  # of a process that ended meanwhile
+        shutil.rmtree(part, ignore_errors=True)
     missing = [ref.id for ref in snapshot.shards if not (shards / ref.id).exists()]
     sizes = {one: bucket.sizes(f"{place}/shards/{one}") for one in missing}
     total, copied = sum(sum(parts.values()) for parts in sizes.values()), 0
@@ -51,8 +54,8 @@ def copy_shards(
         part = shards / f"{_PART}{uuid4().hex}"
         part.mkdir()
         try:
-            for path in parts:
-                for size in bucket.download(path, part / path.rpartition("/")[2]):
+            for path, length in parts.items():
+                for size in bucket.download(path, part / path.rpartition("/")[2], length):
                     copied += size
                     progress(Progress("copying", 0, 0, copied, total, repository))
             if not (part / "manifest.json").exists():
@@ -70,13 +73,34 @@ def restore(
     repository: Repository,
     progress: Callable[[Progress], None] = lambda event: None,
 ) -> None:
-    """Copy a repository's index to a store without one, so that an update starts from it."""
+    """Copy a repository's index to a store without one, so that an update starts from it.
+
+    Its embedder and whether outputs are indexed stay as they are in the bucket.
+    """
     folder = store.folder_of(repository.name)
     place = f"{REPOSITORIES}/{folder.name}"
-    if folder.exists() or (current := bucket.read(f"{place}/snapshot.json")) is None:
+    if (folder / "snapshot.json").exists():
+        return
+    current = bucket.read(f"{place}/snapshot.json")
+    description = bucket.read(f"{place}/repository.json")
+    if current is None or description is None:
         return
     snapshot = msgspec.json.decode(current.data, type=Snapshot)
-    if snapshot.format == FORMAT:
-        stored = store.create(repository)
-        copy_shards(bucket, place, stored.folder, snapshot, repository.name, progress)
-        write_snapshot(stored.folder, msgspec.structs.replace(snapshot, retired={}))
+    former = msgspec.json.decode(description.data, type=Repository)
+    if snapshot.format != FORMAT:
+        return
+    with storage_errors(store.home):
+        if not store.home.exists():
+            make_private(store.home)
+        if not folder.exists():
+            folder.mkdir(mode=0o700, parents=True)
+        copy_shards(bucket, place, folder, snapshot, repository.name, progress)
+    stored = store.create(
+        msgspec.structs.replace(
+            repository,
+            embedder=former.embedder,
+            allowed_host=former.allowed_host,
+            outputs=former.outputs or repository.outputs,
+        )
+    )
+    write_snapshot(stored.folder, msgspec.structs.replace(snapshot, retired={}))

@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from ...errors import BucketError, CodeIntelError
-from ...files import make_private, replace, storage_errors
+from ...files import make_private, replace, storage_errors, storage_message
 from ..locking import acquire_lock
 from ..shard.manifest import FORMAT
 from ..store import SharedHome, Snapshot, read_snapshot
@@ -99,20 +99,23 @@ class Mirror(SharedHome):
         from filelock import Timeout
 
         try:
-            make_private(self._home)
-            with storage_errors(self.home):
-                root = self.home / REPOSITORIES
-                root.mkdir(parents=True, exist_ok=True)
+            root = self.home / REPOSITORIES
+            if not self._home.exists():
+                make_private(self._home)
+            make_private(self.home.parent)  # also in a home that others may read
+            root.mkdir(parents=True, exist_ok=True)
             lock = acquire_lock(self.home / "mirror.lock", 0)
         except Timeout:
             return  # another process of this machine is copying
-        except CodeIntelError as error:
-            self.problem = str(error)
+        except OSError as error:
+            self.problem = storage_message(self.home, error)
             return
         try:
             self.problem = self._copied(root, progress)
             if not self.problem:
                 (self.home / _STAMP).touch()
+        except (CodeIntelError, OSError) as error:
+            self.problem = str(error)
         finally:
             lock.release()
 
@@ -120,7 +123,7 @@ class Mirror(SharedHome):
         """Return the age of the mirror, in seconds."""
         try:
             return time.time() - (self.home / _STAMP).stat().st_mtime
-        except FileNotFoundError:
+        except OSError:  # there is no copy yet
             return math.inf
 
     def _copied(self, root: Path, progress: Callable[[Progress], None]) -> str:
@@ -137,6 +140,7 @@ class Mirror(SharedHome):
                     self._copy_repository(self._bucket, root / name, progress)
             except (CodeIntelError, msgspec.DecodeError) as error:
                 problems.append(str(error))
+            progress(Progress("copying"))  # each repository takes a request
         for folder in root.iterdir():
             if folder.name not in names:
                 shutil.rmtree(folder, ignore_errors=True)

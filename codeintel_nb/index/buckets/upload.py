@@ -43,12 +43,16 @@ def upload(
     """
     place = f"{REPOSITORIES}/{stored.folder.name}"
     description = (stored.folder / "repository.json").read_bytes()
-    copied, uploaded = set[str](), 0
+    copied, lost, uploaded = set[str](), set[str](), 0
     for _ in range(MAX_SWAPS):
         own = read_snapshot(stored.folder)
         before = bucket.read(f"{place}/snapshot.json")
         old = Snapshot() if before is None else msgspec.json.decode(before.data, type=Snapshot)
-        there = {ref.id for ref in old.shards} | copied
+        there = ({ref.id for ref in old.shards} - lost) | copied
+        for one in there.intersection(ref.id for ref in own.shards) - copied:
+            if not bucket.e_tag(_manifest(place, one)):  # deleted by hand, or by another writer
+                lost.add(one)
+        there -= lost - copied
         missing = [ref.id for ref in own.shards if ref.id not in there]
         for size in _copied(bucket, place, [stored.shard(one) for one in missing]):
             uploaded += size
@@ -63,6 +67,7 @@ def upload(
         gone = [ref.id for ref in new.shards if not bucket.e_tag(_manifest(place, ref.id))]
         if gone:  # another writer deleted them between our two looks
             copied.difference_update(gone)
+            lost.update(gone)
             continue
         _sweep(bucket, place, new, retired_age_s)
         return uploaded
