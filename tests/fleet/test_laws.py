@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from concurrent.futures import Future
 
+import msgspec
 import pytest
 
 from codeintel_nb import Workspace
@@ -17,6 +19,12 @@ from codeintel_nb.search.semantic import closest
 from tests.fleet.law import SCOPES, answer, counts, make_home, queries
 
 COUNT = 500
+
+
+def opened(settings, hosts):
+    return Workspace(
+        settings, here=None, follow=False, engine=lambda local: FleetEngine(local, hosts)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +42,7 @@ def local(home):
 def fleet(home):
     """Search the same home on two hosts on threads."""
     hosts = InProcessFleet(home, str(Store(home.home).root))
-    with Workspace(home, here=None, follow=False, engine=lambda one: FleetEngine(one, hosts)) as it:
+    with opened(home, hosts) as it:
         yield it
 
 
@@ -95,7 +103,7 @@ class OneBlind(InProcessFleet):
 
 def test_host_without_a_shard_is_not_believed(home, local, asked, tmp_path):
     hosts = OneBlind(home, str(Store(home.home).root), str(tmp_path))
-    with Workspace(home, here=None, follow=False, engine=lambda one: FleetEngine(one, hosts)) as it:
+    with opened(home, hosts) as it:
         for one in asked[:40]:
             assert answer(it, *one) == answer(local, *one)
         assert not it.search_text("magic").coverage.failed
@@ -111,9 +119,7 @@ class Silent(InProcessFleet):
 @pytest.mark.parametrize("is_cancelled", [True, False])
 def test_cancelled_search_does_not_blame_its_hosts(home, is_cancelled):
     silent = Silent(home, str(Store(home.home).root))
-    with Workspace(
-        home, here=None, follow=False, engine=lambda one: FleetEngine(one, silent)
-    ) as it:
+    with opened(home, silent) as it:
         cancel = threading.Event()
         ending = threading.Timer(0.8, cancel.set)
         if is_cancelled:
@@ -124,3 +130,55 @@ def test_cancelled_search_does_not_blame_its_hosts(home, is_cancelled):
         assert results.reason == ("cancelled" if is_cancelled else "time")
         assert not results
         assert len(it._engine.hosts.names()) == (2 if is_cancelled else 0)
+
+
+class OneFaulty(InProcessFleet):
+    """Two hosts, of which one has no memory left."""
+
+    def __init__(self, settings, root):
+        super().__init__(settings, root)
+        broken = self._hosts["thread-0"]
+        for method in ("text", "symbols", "candidates", "rank"):
+            setattr(broken, method, self._fail)
+
+    def _fail(self, *arguments):
+        raise MemoryError("no memory")
+
+
+def test_fault_of_one_host_is_no_error_of_a_search(home, local, asked):
+    hosts = OneFaulty(home, str(Store(home.home).root))
+    with opened(home, hosts) as it:
+        for one in asked[:30]:
+            assert answer(it, *one) == answer(local, *one)
+        assert "MemoryError: no memory" in " ".join(it.problems())
+
+
+def test_totals_beyond_the_budget_are_those_of_one_machine(home):
+    few = msgspec.structs.replace(home, count_bytes=200_000)
+    hosts = InProcessFleet(few, str(Store(few.home).root))
+    with opened(few, hosts) as it, Workspace(few, here=None, follow=False) as alone:
+        for pattern in ("self", "e", "import", "magic"):
+            one = ("search_text", {"pattern": pattern, "limit": 5}, SCOPES[0])
+            assert answer(it, *one) == answer(alone, *one)
+        assert not alone.search_text("e", limit=5).total_exact
+
+
+class Slow(InProcessFleet):
+    """Hosts of which one answers only at its limit."""
+
+    def call(self, host, call):
+        method, *arguments, left_s = pickle.loads(call)
+        if host == "thread-0" and method == "text":
+            future = Future()
+            real = super().call(host, call).result()
+            threading.Timer(left_s, future.set_result, [real]).start()
+            return future
+        return super().call(host, call)
+
+
+def test_hits_of_a_host_at_its_limit_are_kept(home, local):
+    slow = Slow(home, str(Store(home.home).root))
+    with opened(home, slow) as it:
+        results = it.search_text("magic", limit=900, timeout_s=2.0)
+        assert len(results) == len(local.search_text("magic", limit=900))
+        assert len(it._engine.hosts.names()) == 2

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ...errors import CodeIntelError
 from ...search.query import Bounds
 from .fleet import Fleet, Gathered
 
@@ -30,7 +29,7 @@ class Connecting:
         while not self._closed.is_set():
             try:
                 fleet = self._connect()
-            except CodeIntelError as error:
+            except Exception as error:  # whatever a cluster raises: try again
                 self._problem = str(error).rstrip(".")
                 self._closed.wait(RETRY_S)
                 continue

@@ -6,9 +6,11 @@ address of a scheduler. Workers need this package in the same version, and the i
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,18 @@ RENEW_S = 1.0  # between two looks at the cluster's workers
 CONNECT_S = 20
 PING_S = 30.0  # for a new worker's imports
 LOOK_S = 0.02
+CALLS = 4  # of a host at once
+
+
+class DaskHost:
+    """Host as an actor: Dask would run the calls of a plain one after each other."""
+
+    def __init__(self, settings: Settings, root: str) -> None:
+        self._host = ShardHost(settings, root)
+        self._pool = ThreadPoolExecutor(CALLS, thread_name_prefix="codeintel-host")
+
+    async def do(self, call: bytes) -> bytes:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._host.do, call)
 
 
 class DaskFleet:
@@ -54,7 +68,9 @@ class DaskFleet:
             self._client: Any = dask.Client(
                 place, timeout=CONNECT_S, set_as_default=False, direct_to_workers=True
             )
-        except (OSError, TimeoutError, ValueError) as error:
+        except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+            if self._cluster is not None:
+                self._cluster.close()
             raise EngineError(
                 f"The Dask scheduler at {address} does not answer ({error}). Check the address "
                 "and that the cluster runs, or leave the engine setting empty."
@@ -72,38 +88,44 @@ class DaskFleet:
 
     def call(self, host: str, call: bytes) -> Any:
         actor = self._hosts.get(host)
-        if actor is None:
-            return None
         try:
-            return actor.do(call)
+            return None if actor is None else (actor, actor.do(call))
         except Exception:  # the worker is gone
             return None
 
     def gather(self, handles: Mapping[str, Any], bounds: Bounds) -> Gathered:
-        gathered = Gathered({}, {})
-        for host, handle in handles.items():
-            try:
-                if handle is None:
-                    raise EngineError("unreachable")
-                gathered.answers[host] = self._result(handle, bounds)
-            except TimeoutError:
-                gathered.lost[host] = DEADLINE
-            except Exception as error:  # whatever the transport raises: the host has not answered
-                gathered.lost[host] = str(error) or type(error).__name__
-                self._hosts.pop(host, None)
+        gathered, waiting = Gathered({}, {}), dict(handles)
+        while waiting:
+            is_over = bounds.reached()
+            for host, handle in list(waiting.items()):
+                if handle is None or self._hosts.get(host) is not handle[0]:
+                    gathered.lost[host] = "unreachable"
+                elif handle[1].done():
+                    self._take(gathered, host, handle[1], 1.0)
+                elif is_over:
+                    gathered.lost[host] = DEADLINE
+                else:
+                    continue
+                del waiting[host]
+            if waiting:  # wait for one of them, and look at the others in between
+                host, (_, future) = next(iter(waiting.items()))
+                left_s = bounds.left_s()
+                self._take(
+                    gathered, host, future, LOOK_S if left_s is None else min(LOOK_S, left_s)
+                )
+                if host in gathered.answers or host in gathered.lost:
+                    del waiting[host]
         return gathered
 
-    def _result(self, handle: Any, bounds: Bounds) -> Any:
-        """Wait for an answer; TimeoutError once the bounds are reached."""
-        if bounds.cancel is None:
-            return handle.result(timeout=bounds.left_s())
-        while True:
-            left_s = bounds.left_s()
-            try:
-                return handle.result(timeout=LOOK_S if left_s is None else min(LOOK_S, left_s))
-            except TimeoutError:
-                if bounds.reached():
-                    raise
+    def _take(self, gathered: Gathered, host: str, future: Any, wait_s: float) -> None:
+        """Add a host's answer, if it comes in time, or why there will be none."""
+        try:
+            gathered.answers[host] = future.result(timeout=wait_s)
+        except TimeoutError:
+            return
+        except Exception as error:  # whatever the transport raises: the host has not answered
+            gathered.lost[host] = str(error) or type(error).__name__
+            self._hosts.pop(host, None)
 
     def states(self) -> dict[str, str]:
         return {**dict.fromkeys(self._hosts, ""), **self._unfit}
@@ -124,7 +146,7 @@ class DaskFleet:
 
     def _add(self, worker: str) -> None:
         made = self._client.submit(
-            ShardHost, *self._arguments, actor=True, workers=[worker], allow_other_workers=False,
+            DaskHost, *self._arguments, actor=True, workers=[worker], allow_other_workers=False,
             pure=False,
         )  # fmt: skip
         try:

@@ -82,13 +82,15 @@ class FleetEngine:
             self.hosts.in_scope(targets), bounds, "text", lambda own: (query, tuple(own))
         )
         answers: list[Answer] = [one.value for one in replies]
-        if query.rank and sum(one.total for one in answers) > MAX_RANKED:
-            # ranked are the first of all, which no host knows
-            return here(targets)
         if (left or reads_files) and not bounds.reached():
             rest = here(left)
             answers.append(rest._replace(hits=list(rest.hits)))
-            left = []
+            left, reads_files = [], False
+        # no host knows which matches are the first of all, to rank or to count them
+        is_partial = query.rank and sum(one.total for one in answers) > MAX_RANKED
+        is_partial = is_partial or any(not one.exact and one.reason != "time" for one in answers)
+        if is_partial and not bounds.reached():
+            return here(targets)
         if query.rank:
             ranked = sorted(
                 (hit for one in answers for hit in one.hits),
@@ -108,7 +110,7 @@ class FleetEngine:
             reason = "limit"
         return Answer(
             hits, total, reason, {"search": _ms(began)},
-            all(one.exact for one in answers) and not left,
+            all(one.exact for one in answers) and not left and not reads_files,
             sum(one.files_read for one in answers), any(one.more for one in answers),
         )  # fmt: skip
 
@@ -145,6 +147,7 @@ class FleetEngine:
 
     def problems(self) -> list[str]:
         states = self.fleet.states()
+        states |= {one: fault for one, fault in self.hosts.faults.items() if one in states}
         problems = [f"The host {host}: {state}." for host, state in states.items() if state]
         if not self.hosts.names():
             problems.append("No host answers, so this server searches by itself.")

@@ -68,6 +68,10 @@ class Failed(NamedTuple):
     error: Exception
 
 
+class HostFault(Exception):
+    """Failure of one host, such as a lack of memory; another may answer."""
+
+
 class Identity(NamedTuple):
     """What must be equal for hosts and driver to give the same answers."""
 
@@ -168,8 +172,8 @@ class ShardHost:
                 self._shards.keep_existing()
         except (CodeIntelError, FileNotFoundError) as error:
             value = Failed(error)
-        except Exception as error:
-            value = Failed(CodeIntelError(f"{type(error).__name__}: {error}"))
+        except Exception as error:  # of this host: others may answer
+            value = Failed(HostFault(f"{type(error).__name__}: {error}"))
         return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
 
     def ping(self) -> Identity:

@@ -13,10 +13,12 @@ from ...search.query import Bounds
 from ..engine import Target
 from ..local import LocalEngine
 from .fleet import DEADLINE, Fleet, Gathered, placement
-from .host import packed, unpacked
+from .host import HostFault, packed, unpacked
 
 ROUNDS = 3  # of asking other hosts for the shards of a lost one
 SUSPECT_S = 20.0  # a host that hangs, or just died, is not asked again for so long
+GRACE_S = 0.2  # after a search's limit, for what hosts found until then
+SHARE = 0.85  # of the time left, for a host
 HUNG_S = 0.5  # without an answer; a shorter limit says nothing about a host
 
 
@@ -35,6 +37,7 @@ class Hosts:
         self._sizes = dict[str, int]()  # chunks of each shard that was placed
         self._places: tuple[tuple[str, ...], dict[str, str]] = ((), {})
         self.suspects = dict[str, float]()  # hosts that were late, and until when
+        self.faults = dict[str, str]()  # the last fault of each host
         self._turn = itertools.count()
         self._lock = threading.Lock()
 
@@ -66,21 +69,28 @@ class Hosts:
             if not waiting or not hosts or bounds.reached():
                 break
             by_host = self._by_host(waiting, hosts)
+            left_s = bounds.left_s()
+            own_s = None if left_s is None else SHARE * left_s
             handles = {
-                host: self.fleet.call(host, packed(method, *arguments(own), bounds.left_s()))
+                host: self.fleet.call(host, packed(method, *arguments(own), own_s))
                 for host, own in by_host.items()
             }
             began = time.monotonic()
-            gathered = self.fleet.gather(handles, bounds)
+            gathered = self.fleet.gather(handles, _with_grace(bounds))
             self._suspect(gathered, bounds, began)
             waiting = []
             for host, own in by_host.items():
                 if host in gathered.answers:
                     try:
                         replies.append(Reply(own, unpacked(gathered.answers[host])))
-                    except FileNotFoundError:  # there, but perhaps not here
+                    except (FileNotFoundError, HostFault) as error:  # of this host, perhaps
                         waiting += own
                         blind.add(host)
+                        if isinstance(error, HostFault):
+                            self.suspects[host] = time.monotonic() + SUSPECT_S
+                            self.faults[host] = str(error)
+                    else:
+                        self.faults.pop(host, None)
                 else:
                     waiting += own
         return replies, waiting
@@ -90,12 +100,12 @@ class Hosts:
         sent = packed(method, *arguments)
         for _ in range(ROUNDS):
             hosts = self.names()
-            if not hosts or bounds.reached():
+            if not hosts or (bounds.cancel is not None and bounds.cancel.is_set()):
                 return None
             host, began = hosts[next(self._turn) % len(hosts)], time.monotonic()
-            gathered = self.fleet.gather({host: self.fleet.call(host, sent)}, bounds)
+            gathered = self.fleet.gather({host: self.fleet.call(host, sent)}, _with_grace(bounds))
             if host in gathered.answers:
-                with suppress(FileNotFoundError):  # this host lacks a shard
+                with suppress(FileNotFoundError, HostFault):  # of this host
                     return unpacked(gathered.answers[host])
             self._suspect(gathered, bounds, began)
         return None
@@ -112,12 +122,15 @@ class Hosts:
     def _by_host(self, targets: Sequence[Target], hosts: list[str]) -> dict[str, list[Target]]:
         """Return the shards of each host, in order."""
         with self._lock:
+            own = {one.shard for one in targets}
             new = [one.shard for one in targets if one.shard not in self._sizes]
             for shard, target in zip(new, (t for t in targets if t.shard in new), strict=True):
                 self._sizes[shard] = self.local.shard_of(target).manifest.chunks
             if new:  # the index changed: other shards may be gone
                 self._sizes = {
-                    one: size for one, size in self._sizes.items() if self.local.is_open(one)
+                    one: size
+                    for one, size in self._sizes.items()
+                    if one in own or self.local.is_open(one)
                 }
             if new or self._places[0] != tuple(hosts):
                 self._places = tuple(hosts), placement(self._sizes, hosts)
@@ -130,3 +143,10 @@ class Hosts:
     def in_scope(self, targets: Sequence[Target]) -> list[Target]:
         """Return the shards with a file in scope; the others are not asked."""
         return [one for one in targets if self.local.mask(one).files_in_scope]
+
+
+def _with_grace(bounds: Bounds) -> Bounds:
+    """Return bounds that end a little later, or soon if they are reached."""
+    if bounds.ends_at is None:
+        return bounds
+    return bounds._replace(ends_at=max(bounds.ends_at, time.monotonic()) + GRACE_S)

@@ -40,7 +40,9 @@ def fleet_semantic_search(
     most = depth(query)
     in_scope = sum(part.mask.chunks_in_scope for part in parts)
     leasts = shortlists(parts, plan, hosts.local.full_scan_chunks)
-    scoped = hosts.in_scope(targets)
+    # the ranks of several embedders are merged: then each counts, even without a file in scope
+    spaces = {part.shard.manifest.space for part in parts}
+    scoped = hosts.in_scope(targets) if len(spaces) == 1 else list(targets)
     call = uuid4().hex
     limits = _limits(hosts, call, scoped, sent, leasts, bounds)
     ranked = None

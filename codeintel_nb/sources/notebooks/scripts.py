@@ -55,12 +55,15 @@ def script_cells(content: bytes, language: str) -> list[Cell] | None:
     return None
 
 
+_LIGHT = (b"#", b"//", b"--")  # comments with Jupytext's light marks
 _HINTS = (b"%%", b"Databricks notebook source", b"marimo", b"codecell", b"jupytext")
 
 
 def _may_have_cells(content: bytes, comment: bytes) -> bool:
     """Whether a script has the mark of a notebook format."""
-    if any(mark in content for mark in _HINTS) or comment + b" +" in content:
+    if any(mark in content for mark in _HINTS):
+        return True
+    if comment in _LIGHT and comment + b" +" in content:
         return True
     return b" In" in content and (b" In[" in content or b" In [" in content)
 
