@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -24,7 +25,8 @@ from .host import Identity, ShardHost, packed, unpacked
 LOCAL = "local"  # in place of an address: a cluster of this machine
 RENEW_S = 1.0  # between two looks at the cluster's workers
 CONNECT_S = 20
-PING_S = 30.0  # for a new worker's imports
+PING_S = 15.0  # for a new worker's imports
+LOST_S = 8.0  # before a worker that broke a call is tried again
 LOOK_S = 0.02
 CALLS = 4  # of a host at once
 
@@ -77,6 +79,7 @@ class DaskFleet:
             ) from None
         self._hosts: dict[str, Any] = {}  # actors by worker
         self._unfit: dict[str, str] = {}  # workers that cannot search, and why
+        self._lost: dict[str, float] = {}  # workers that broke a call, and when
         self._closed = threading.Event()
         self._renewal = threading.Lock()
         self.renew()
@@ -125,6 +128,7 @@ class DaskFleet:
             return
         except Exception as error:  # whatever the transport raises: the host has not answered
             gathered.lost[host] = str(error) or type(error).__name__
+            self._lost[host] = time.monotonic()
             self._hosts.pop(host, None)
 
     def states(self) -> dict[str, str]:
@@ -140,7 +144,10 @@ class DaskFleet:
             for gone in self._hosts.keys() - workers:
                 self._hosts.pop(gone, None)
             self._unfit = {one: why for one, why in self._unfit.items() if one in workers}
-            for worker in workers - self._hosts.keys() - self._unfit.keys():
+            # the scheduler may still name a worker that has just died
+            since = time.monotonic() - LOST_S
+            self._lost = {one: at for one, at in self._lost.items() if at > since}
+            for worker in workers - self._hosts.keys() - self._unfit.keys() - self._lost.keys():
                 with suppress(Exception):  # it left meanwhile, or its actor died: tried again
                     self._add(worker)
 
