@@ -141,13 +141,13 @@ class DaskFleet:
                 workers = set(self._client.scheduler_info(n_workers=-1)["workers"])
             except Exception:  # the scheduler is away: the client connects again by itself
                 workers = set()
-            for gone in self._hosts.keys() - workers:
+            for gone in set(self._hosts) - workers:  # a copy: searches change it meanwhile
                 self._hosts.pop(gone, None)
             self._unfit = {one: why for one, why in self._unfit.items() if one in workers}
             # the scheduler may still name a worker that has just died
             since = time.monotonic() - LOST_S
-            self._lost = {one: at for one, at in self._lost.items() if at > since}
-            for worker in workers - self._hosts.keys() - self._unfit.keys() - self._lost.keys():
+            self._lost = {one: at for one, at in dict(self._lost).items() if at > since}
+            for worker in workers - {*self._hosts, *self._unfit, *self._lost}:
                 with suppress(Exception):  # it left meanwhile, or its actor died: tried again
                     self._add(worker)
 
@@ -170,7 +170,8 @@ class DaskFleet:
 
     def _watch(self) -> None:
         while not self._closed.wait(RENEW_S):
-            self.renew()
+            with suppress(Exception):  # tried again; without this thread no host would come back
+                self.renew()
 
     def close(self) -> None:
         self._closed.set()
