@@ -32,7 +32,7 @@ CALLS = 4  # of a host at once
 
 
 class DaskHost:
-    """Host as an actor: Dask would run the calls of a plain one after each other."""
+    """Host as an actor; asynchronous, as Dask runs the calls of any other one at a time."""
 
     def __init__(self, settings: Settings, root: str) -> None:
         self._host = ShardHost(settings, root)
@@ -58,7 +58,7 @@ class DaskFleet:
         except ImportError:
             raise MissingExtra("dask", needed_by=f"The engine dask://{address}") from None
         dask: Any = distributed
-        self._arguments = settings, root
+        self._arguments, self._count = (settings, root), workers
         self._cluster: Any = None
         try:
             if address == LOCAL:
@@ -137,6 +137,9 @@ class DaskFleet:
     def renew(self) -> None:
         """Make a host on each new worker; forget those of workers that left."""
         with self._renewal:
+            if self._cluster is not None and len(self._cluster.workers) < self._count:
+                # Dask gives up a worker that is restarting 15 s after an earlier death
+                self._cluster.scale(self._count)
             try:
                 workers = set(self._client.scheduler_info(n_workers=-1)["workers"])
             except Exception:  # the scheduler is away: the client connects again by itself
