@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 from ...errors import BucketError, CodeIntelError, MissingExtra
 
-SCHEMES = ("s3", "gs", "az")
 CONNECT_S, ANSWER_S, RETRY_S = 5, 60, 20
 _RETRIES = 3
 _STEP = 8 << 20  # bytes of a download in one request
@@ -107,7 +106,7 @@ class Bucket:
 
         Each step is a request with its own time limit.
         """
-        with self._errors("read"), file.open("wb") as target:
+        with file.open("wb") as target, self._errors("read"):
             for start in range(0, size, _STEP):
                 length = min(_STEP, size - start)
                 part = self._obstore.get_range(self._store, path, start=start, length=length)

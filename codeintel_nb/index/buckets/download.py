@@ -36,7 +36,7 @@ def copy_shards(
 
     Raises
     ------
-    BucketError : the bucket does not answer; the shards do not fit; one is incomplete.
+    BucketError : the bucket does not answer; the shards need more space; one is incomplete.
     """
     shards = folder / "shards"
     shards.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,8 @@ def copy_shards(
     if total > free:
         raise BucketError(
             f"The index of {repository!r} in {bucket.url} takes {total:,} bytes more, but only "
-            f"{max(0, int(free)):,} are left for copies. Set CODEINTEL_MIRROR_BYTES to more."
+            f"{max(0, int(free)):,} are left for copies. To allow more, set "
+            "CODEINTEL_MIRROR_BYTES to a larger number."
         )
     for one, parts in sizes.items():
         part = shards / f"{_PART}{uuid4().hex}"

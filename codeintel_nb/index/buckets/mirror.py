@@ -158,7 +158,10 @@ class Mirror(SharedHome):
         if latest is None:
             if not present or bucket.e_tag(f"{place}/snapshot.json") == present:
                 return  # nothing new, or not yet uploaded
-            raise BucketError(f"The index {place} in {bucket.url} changed while it was read.")
+            raise BucketError(
+                f"The index {place} in {bucket.url} changed while it was read. "
+                "It is read again at the next look."
+            )
         snapshot = msgspec.json.decode(latest.data, type=Snapshot)
         description = bucket.read(f"{place}/repository.json")
         if snapshot.format != FORMAT or description is None:

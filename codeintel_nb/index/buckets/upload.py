@@ -43,45 +43,37 @@ def upload(
     """
     place = f"{REPOSITORIES}/{stored.folder.name}"
     description = (stored.folder / "repository.json").read_bytes()
-    copied, lost, uploaded = set[str](), set[str](), 0
+    uploaded = 0
     for _ in range(MAX_SWAPS):
         own = read_snapshot(stored.folder)
         before = bucket.read(f"{place}/snapshot.json")
         old = Snapshot() if before is None else msgspec.json.decode(before.data, type=Snapshot)
-        there = ({ref.id for ref in old.shards} - lost) | copied
-        for one in there.intersection(ref.id for ref in own.shards) - copied:
-            if not bucket.e_tag(_manifest(place, one)):  # deleted by hand, or by another writer
-                lost.add(one)
-        there -= lost - copied
-        missing = [ref.id for ref in own.shards if ref.id not in there]
-        for size in _copied(bucket, place, [stored.shard(one) for one in missing]):
+        complete = _complete(bucket, place)
+        missing = [stored.shard(ref.id) for ref in own.shards if ref.id not in complete]
+        total = uploaded + sum(part.stat().st_size for one in missing for part in one.iterdir())
+        for size in _copied(bucket, place, missing):
             uploaded += size
-            progress(Progress("uploading", bytes_done=uploaded, bytes_total=own_bytes(stored, own)))
-        copied.update(missing)
+            progress(Progress("uploading", bytes_done=uploaded, bytes_total=total))
         new = _after(old, own)
         try:
             bucket.write(f"{place}/repository.json", description)
             bucket.swap(f"{place}/snapshot.json", msgspec.json.encode(new), before)
         except Swapped:
             continue
-        gone = [ref.id for ref in new.shards if not bucket.e_tag(_manifest(place, ref.id))]
-        if gone:  # another writer deleted them between our two looks
-            copied.difference_update(gone)
-            lost.update(gone)
-            continue
-        _sweep(bucket, place, new, retired_age_s)
-        return uploaded
+        if _complete(bucket, place).issuperset(ref.id for ref in new.shards):
+            _sweep(bucket, place, new, retired_age_s)
+            return uploaded
+        # another writer deleted a shard meanwhile: upload it again
     raise EngineError(
         f"Other writers replaced the index of {stored.repository.name!r} in {bucket.url} "
         f"{MAX_SWAPS} times during this upload. Let one machine upload it at a time."
     )
 
 
-def own_bytes(stored: StoredRepository, snapshot: Snapshot) -> int:
-    """Return the size of a snapshot's shards."""
-    return sum(
-        part.stat().st_size for ref in snapshot.shards for part in stored.shard(ref.id).iterdir()
-    )
+def _complete(bucket: Bucket, place: str) -> set[str]:
+    """Return the shards whose manifests are there, as these come last."""
+    paths = bucket.sizes(f"{place}/shards")
+    return {path.split("/")[-2] for path in paths if path.endswith(f"/{_MANIFEST}")}
 
 
 def _after(old: Snapshot, own: Snapshot) -> Snapshot:
@@ -99,10 +91,6 @@ def _copied(bucket: Bucket, place: str, shards: list[Path]) -> Iterator[int]:
         for part in sorted(shard.iterdir(), key=lambda part: part.name == _MANIFEST):
             bucket.upload(f"{place}/shards/{shard.name}/{part.name}", part)
             yield part.stat().st_size
-
-
-def _manifest(place: str, shard: str) -> str:
-    return f"{place}/shards/{shard}/{_MANIFEST}"
 
 
 def _sweep(bucket: Bucket, place: str, snapshot: Snapshot, age_s: float) -> None:
