@@ -6,11 +6,15 @@ import random
 import shutil
 from itertools import product
 from pathlib import Path
+from typing import cast
 
 import IPython
 import msgspec
 
 from codeintel_nb import Scope, Workspace
+from codeintel_nb.engines.fleet.fleet import Fleet
+from codeintel_nb.engines.fleet.fleet_engine import FleetEngine
+from codeintel_nb.engines.local import LocalEngine
 from codeintel_nb.search.query import MODES
 from codeintel_nb.settings import Settings
 
@@ -110,3 +114,11 @@ def counts(workspace: Workspace, scope: Scope) -> object:
     """Return what is read from columns."""
     statement = "select language, count(*), sum(lines) from files group by 1 order by 1"
     return workspace.count(scope), workspace.facets(scope), workspace.sql(statement, scope).rows()
+
+
+def opened(settings: Settings, fleet: Fleet) -> Workspace:
+    """Open a workspace that searches on a fleet."""
+    return Workspace(
+        settings, here=None, follow=False,
+        engine=lambda local: FleetEngine(cast("LocalEngine", local), fleet),
+    )  # fmt: skip

@@ -9,32 +9,20 @@ import subprocess
 import sys
 import threading
 
+import msgspec
 import pytest
 
 from codeintel_nb import Workspace
 from codeintel_nb.engines.choice import fleet_of, server_engine
+from codeintel_nb.engines.fleet import dask_fleet
 from codeintel_nb.engines.fleet.dask_fleet import DaskFleet
-from codeintel_nb.engines.fleet.fleet_engine import FleetEngine
 from codeintel_nb.engines.fleet.host import Identity
 from codeintel_nb.errors import CodeIntelError, EngineError
 from codeintel_nb.index.store import Store
 from codeintel_nb.settings import Settings
 from tests.conftest import write_tree
-from tests.fleet.law import SCOPES, answer, counts, make_home, queries
+from tests.fleet.law import SCOPES, answer, counts, opened
 from tests.full.programs import free_port, until
-
-COUNT = 500
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return make_home(tmp_path_factory.mktemp("dask"))
-
-
-@pytest.fixture(scope="module")
-def local(home):
-    with Workspace(home, here=None, follow=False) as workspace:
-        yield workspace
 
 
 @pytest.fixture(scope="module")
@@ -47,16 +35,8 @@ def cluster(home):
 
 @pytest.fixture(scope="module")
 def fleet(home, cluster):
-    with Workspace(
-        home, here=None, follow=False, engine=lambda one: FleetEngine(one, cluster)
-    ) as workspace:
+    with opened(home, cluster) as workspace:
         yield workspace
-
-
-@pytest.fixture(scope="module")
-def asked(local):
-    names = sorted({hit.symbol.rpartition(".")[2] for hit in local.symbols("*", limit=2_000)})
-    return queries(COUNT, names)
 
 
 def workers(cluster):
@@ -70,7 +50,7 @@ def whole(cluster):
 
 def test_same_hits_scores_order_and_counts(local, fleet, cluster, asked):
     whole(cluster)
-    assert len(asked) == COUNT
+    assert len(asked) == 500
     for method, arguments, scope in asked:
         expected = answer(local, method, arguments, scope)
         assert answer(fleet, method, arguments, scope) == expected, (method, arguments, scope)
@@ -152,9 +132,7 @@ def test_no_host_left_searches_here(home, local, cluster, asked):
         def close(self):
             pass
 
-    with Workspace(
-        home, here=None, follow=False, engine=lambda one: FleetEngine(one, Empty())
-    ) as alone:
+    with opened(home, Empty()) as alone:
         for one in asked[:10]:
             assert answer(alone, *one) == answer(local, *one)
         assert alone.problems() == ["No host answers, so this server searches by itself."]
@@ -167,9 +145,7 @@ def test_update_is_found_by_all_hosts(home, cluster, tmp_path):
     with Workspace(settings, here=None, follow=False) as made:
         made.index(tmp_path / "work")
     own = DaskFleet("local", settings, root)
-    with Workspace(
-        settings, here=None, follow=False, engine=lambda one: FleetEngine(one, own)
-    ) as workspace:
+    with opened(settings, own) as workspace:
         until(lambda: len(own.hosts()) == 2)
         assert len(workspace.search_text("first")) == 4
         write_tree(tmp_path / "work", {"b.py": "b = 'second'\n"})
@@ -186,23 +162,16 @@ def test_identity_says_why_a_worker_is_unfit(tmp_path):
     assert own.differs(own._replace(root="")) == f"it does not see the folder {tmp_path}"
 
 
-def test_wrong_and_absent_clusters_are_named(home):
-    import msgspec
-
+def test_wrong_and_absent_clusters_are_named(home, monkeypatch):
     with pytest.raises(CodeIntelError, match="There is no engine 'spark://x'"):
         server_engine(msgspec.structs.replace(home, engine="spark://x"))
     absent = msgspec.structs.replace(home, engine=f"dask://127.0.0.1:{free_port()}")
-    from codeintel_nb.engines.fleet import dask_fleet
-
-    before, dask_fleet.CONNECT_S = dask_fleet.CONNECT_S, 1
-    try:
-        with pytest.raises(EngineError, match="Dask scheduler at .* does not answer"):
-            fleet_of(absent)()
-        with Workspace(home, here=None, follow=False, engine=server_engine(absent)) as workspace:
-            assert len(workspace.search_text("magic", limit=3)) == 3
-            until(lambda: "does not answer" in " ".join(workspace.problems()))
-    finally:
-        dask_fleet.CONNECT_S = before
+    monkeypatch.setattr(dask_fleet, "CONNECT_S", 1)
+    with pytest.raises(EngineError, match="Dask scheduler at .* does not answer"):
+        fleet_of(absent)()
+    with Workspace(home, here=None, follow=False, engine=server_engine(absent)) as workspace:
+        assert len(workspace.search_text("magic", limit=3)) == 3
+        until(lambda: "does not answer" in " ".join(workspace.problems()))
 
 
 def test_nothing_of_a_fleet_is_imported_without_a_setting(home):

@@ -11,31 +11,11 @@ import pytest
 
 from codeintel_nb import Workspace
 from codeintel_nb.engines.fleet.fleet import placement
-from codeintel_nb.engines.fleet.fleet_engine import FleetEngine
 from codeintel_nb.engines.fleet.host import ShardHost
 from codeintel_nb.engines.fleet.in_process import InProcessFleet
 from codeintel_nb.index.store import Store
 from codeintel_nb.search.semantic import closest
-from tests.fleet.law import SCOPES, answer, counts, make_home, queries
-
-COUNT = 500
-
-
-def opened(settings, hosts):
-    return Workspace(
-        settings, here=None, follow=False, engine=lambda local: FleetEngine(local, hosts)
-    )
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return make_home(tmp_path_factory.mktemp("law"))
-
-
-@pytest.fixture(scope="module")
-def local(home):
-    with Workspace(home, here=None, follow=False) as workspace:
-        yield workspace
+from tests.fleet.law import SCOPES, answer, counts, opened
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +26,6 @@ def fleet(home):
         yield it
 
 
-@pytest.fixture(scope="module")
-def asked(local):
-    names = sorted({hit.symbol.rpartition(".")[2] for hit in local.symbols("*", limit=2_000)})
-    return queries(COUNT, names)
-
-
 def test_there_are_many_shards(local):
     targets = local._repositories.view(SCOPES[0]).targets
     assert len(targets) >= 6
@@ -60,7 +34,7 @@ def test_there_are_many_shards(local):
 
 @pytest.mark.parametrize("part", range(4))
 def test_same_hits_scores_and_order(local, fleet, asked, part):
-    assert len(asked) == COUNT
+    assert len(asked) == 500
     for method, arguments, scope in asked[part::4]:
         expected = answer(local, method, arguments, scope)
         assert answer(fleet, method, arguments, scope) == expected, (method, arguments, scope)
