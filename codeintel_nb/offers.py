@@ -70,7 +70,7 @@ def _worktree_at(root: str, stored: list[StoredRepository]) -> str | None:
             one.repository.name
             for one in stored
             if (one.repository.source, one.repository.root) == ("worktree", root)
-            and "://" not in one.shared  # a path of another machine
+            and not one.is_remote
         ),
         None,
     )

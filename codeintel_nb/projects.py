@@ -62,8 +62,7 @@ def scope_of_folder(
         return EVERYTHING
     everything = roster.all()
     names = [one.repository.name for one in everything]
-    # a path of another machine says nothing about this one
-    stored = [one.repository for one in everything if "://" not in one.shared]
+    stored = [one.repository for one in everything if not one.is_remote]
     added = tuple(
         present
         for name in joined

@@ -137,7 +137,7 @@ class Repositories:
         if existing.name != repository.name or repository.embedder not in ("", existing.embedder):
             return None
         is_same_place = existing.root == repository.root
-        if stored.shared and "://" not in stored.shared and is_same_place:
+        if stored.shared and not stored.is_remote and is_same_place:
             if (existing.source, existing.record) != (repository.source, repository.record) or (
                 repository.outputs and not existing.outputs
             ):

@@ -16,21 +16,21 @@ from .errors import CodeIntelError, check_text
 SHARED = "CODEINTEL_SHARED"  # variable with the shared homes, separated as in PATH
 
 
-class Shared(NamedTuple):
+class SharedPlaces(NamedTuple):
     """Shared homes: folders, and URLs of buckets."""
 
     folders: tuple[Path, ...]
     buckets: tuple[str, ...]
 
     @classmethod
-    def of(cls, text: str) -> Shared:
+    def of(cls, text: str) -> SharedPlaces:
         """Return the homes in a text, separated as in PATH; repetitions are left out."""
         # the colon of s3:// separates nothing
         places = re.split(rf"{re.escape(os.pathsep)}(?!//)", text)
         return cls.listed(places)
 
     @classmethod
-    def listed(cls, places: Iterable[str]) -> Shared:
+    def listed(cls, places: Iterable[str]) -> SharedPlaces:
         names = [place.strip() for place in places if place.strip()]
         folders = [Path(name).expanduser().absolute() for name in names if "://" not in name]
         buckets = [name.rstrip("/") for name in names if "://" in name]
@@ -77,9 +77,9 @@ class Settings(msgspec.Struct, frozen=True):
         CodeIntelError : the user has no home folder, and neither ``home`` nor ``CODEINTEL_HOME``
             is given; a variable is not a positive number.
         """
-        shared = Shared.of(environment.get(SHARED, ""))
+        shared = SharedPlaces.of(environment.get(SHARED, ""))
         if home is not None and "://" in str(home):  # a bucket: its copy is in the user's own home
-            shared = Shared.listed([*map(str, shared.folders), str(home), *shared.buckets])
+            shared = SharedPlaces.listed([*map(str, shared.folders), str(home), *shared.buckets])
             home = None
         try:
             place = (
@@ -110,8 +110,8 @@ class Settings(msgspec.Struct, frozen=True):
 
     def shared_variables(self, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
         """Return the variable with the shared homes, unless the environment has these."""
-        own = Shared(self.shared_homes, self.buckets)
-        if Shared.of(environment.get(SHARED, "")) == own:
+        own = SharedPlaces(self.shared_homes, self.buckets)
+        if SharedPlaces.of(environment.get(SHARED, "")) == own:
             return {}
         return {SHARED: os.pathsep.join([*map(str, own.folders), *own.buckets])}
 

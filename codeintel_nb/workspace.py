@@ -171,7 +171,7 @@ class Workspace(Searches):
         """Return a repository by name, raising like ``Indexer.repository``."""
         return self.indexer.repository(name)
 
-    def repositories(self, shared: bool = True) -> list[Repository]:
+    def repositories(self, *, shared: bool = True) -> list[Repository]:
         return [one.repository for one in self._repositories.all() if shared or not one.shared]
 
     def status(self) -> list[RepositoryStatus]:

@@ -20,7 +20,7 @@ from codeintel_nb.scopes.namespaces import registry_prefix, server_tag
 from codeintel_nb.scopes.redis.client import SCHEMES
 from codeintel_nb.scopes.registries import open_registry
 from codeintel_nb.search.query import MAX_HITS
-from codeintel_nb.settings import Settings, Shared
+from codeintel_nb.settings import Settings, SharedPlaces
 from codeintel_nb.workspace import Workspace
 
 from .base import SETTING
@@ -127,7 +127,7 @@ class CodeIntelApp(ExtensionApp):
         if self.engine:
             settings = msgspec.structs.replace(settings, engine=self.engine)
         if self.shared_homes:
-            shared = Shared.listed(self.shared_homes)
+            shared = SharedPlaces.listed(self.shared_homes)
             settings = msgspec.structs.replace(
                 settings, shared_homes=shared.folders, buckets=shared.buckets
             )

@@ -111,7 +111,7 @@ def _is_agreed(outlay: Outlay, yes: bool) -> bool:
 
 
 def refresh(args: argparse.Namespace, workspace: Workspace) -> int:
-    names = args.names or [repository.name for repository in workspace.repositories(False)]
+    names = args.names or [repository.name for repository in workspace.repositories(shared=False)]
     if not names:
         raise CodeIntelError(NOTHING)
 

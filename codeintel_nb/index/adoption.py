@@ -18,7 +18,7 @@ from uuid import uuid4
 import msgspec
 
 from ..files import make_private, replace
-from .publishing import open_as, open_like
+from .publishing import copy_permissions, open_shards
 
 PART = ".adopting-"  # prefix of a folder being filled
 MAX_PART_AGE_S = 3600.0  # then its process is presumed dead
@@ -42,8 +42,8 @@ def adopt(old: Path, root: Path, new_format: int) -> None:
         return
     if not root.exists():
         make_private(root)
-        open_as(root.parent, old.parent)
-        open_as(root, old)
+        copy_permissions(root.parent, old.parent)
+        copy_permissions(root, old)
     if not (root.parent / RENAMED).exists():
         with suppress(FileNotFoundError):
             replace(root.parent / RENAMED, (old.parent / RENAMED).read_bytes())
@@ -78,7 +78,7 @@ def _fill(part: Path, folder: Path, new_format: int) -> None:
         raise FileNotFoundError(folder)
     (part / "shards").mkdir(parents=True, mode=0o700)
     part.chmod(0o700)
-    open_as(part, folder)
+    copy_permissions(part, folder)
     for shard in shards:
         shutil.copytree(shard, part / "shards" / shard.name, copy_function=_link)
         os.utime(part)  # it is still being filled
@@ -86,7 +86,7 @@ def _fill(part: Path, folder: Path, new_format: int) -> None:
         with suppress(FileNotFoundError):
             shutil.copyfile(folder / name, part / name)
     (part / REBUILD).touch()
-    open_like(part, (part / "shards" / shard.name for shard in shards))
+    open_shards(part, (part / "shards" / shard.name for shard in shards))
     replace(part / "snapshot.json", msgspec.json.encode({**snapshot, "format": new_format}))
 
 

@@ -42,7 +42,10 @@ def publish(home: Path, folder: Path) -> str:
 
 
 def _add(place: Path, bits: int) -> None:
-    """Add permissions to a file or folder, which may be another user's if it has them."""
+    """Add permissions to a file or folder; leave one that has them alone.
+
+    It may belong to another user.
+    """
     mode = stat.S_IMODE(place.stat().st_mode)
     if mode & bits != bits:
         place.chmod(mode | bits)
@@ -54,7 +57,7 @@ def file_mode(folder: Path) -> int | None:
     return 0o600 | bits if bits else None
 
 
-def open_like(folder: Path, shards: Iterable[Path]) -> None:
+def open_shards(folder: Path, shards: Iterable[Path]) -> None:
     """Give shards the permissions of their repository's folder."""
     bits = _opened(folder)
     if not bits & READ:
@@ -72,8 +75,8 @@ def open_like(folder: Path, shards: Iterable[Path]) -> None:
             part.chmod(0o600 | bits & READ)
 
 
-def give_like(folder: Path, names: Iterable[str]) -> None:
-    """Give files of a repository's folder to the folder's group, if others of it may read."""
+def give_to_group(folder: Path, names: Iterable[str]) -> None:
+    """Give files of a repository's folder to the folder's group, if the group may read them."""
     if _opened(folder) & READ:
         for name in names:
             _give(folder / name, folder.stat().st_gid)
@@ -85,7 +88,7 @@ def _give(place: Path, group: int) -> None:
             os.chown(place, -1, group)
 
 
-def open_as(folder: Path, model: Path) -> None:
+def copy_permissions(folder: Path, model: Path) -> None:
     """Give a new repository's folder the permissions of an earlier one."""
     if bits := _opened(model):
         folder.chmod(0o700 | bits)

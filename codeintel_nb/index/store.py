@@ -19,7 +19,7 @@ from ..files import make_private, replace, storage_errors
 from ..sources.repository import Repository
 from .adoption import REBUILD, RENAMED, adopt, described, sweep_parts
 from .locking import acquire_lock
-from .publishing import file_mode, give_like, open_as, open_like
+from .publishing import copy_permissions, file_mode, give_to_group, open_shards
 from .shard.manifest import FORMAT, OLD_FORMAT
 from .shard.mapping import FILES_EXHAUSTED
 from .update.report import Progress
@@ -66,6 +66,11 @@ class StoredRepository(NamedTuple):
     repository: Repository
     folder: Path
     shared: str = ""  # the home of another owner, which is only read; empty: the store's own
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is of another machine, whose paths mean nothing here."""
+        return "://" in self.shared
 
     @property
     def shards(self) -> Path:
@@ -229,7 +234,7 @@ class Store:
             if not stored.folder.exists():
                 stored.folder.mkdir(mode=0o700, parents=True)
                 if former:
-                    open_as(stored.folder, self.folder_of(former))
+                    copy_permissions(stored.folder, self.folder_of(former))
             stored.shards.mkdir(exist_ok=True)
             data = msgspec.json.encode(repository)
             replace(stored.folder / "repository.json", data, file_mode(stored.folder))
@@ -343,6 +348,6 @@ def read_snapshot(folder: Path) -> Snapshot:
 
 def write_snapshot(folder: Path, snapshot: Snapshot) -> None:
     with storage_errors(folder):
-        open_like(folder, [_shard_folder(folder, ref.id) for ref in snapshot.shards])
+        open_shards(folder, [_shard_folder(folder, ref.id) for ref in snapshot.shards])
         replace(folder / "snapshot.json", msgspec.json.encode(snapshot), file_mode(folder))
-        give_like(folder, ["snapshot.json", "repository.json"])
+        give_to_group(folder, ["snapshot.json", "repository.json"])

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -222,7 +223,7 @@ class SharedService:
 
     def _check_root(self, repository: Repository, caller: Caller) -> None:
         """Raise SourceError unless the folder is allowed or already indexed."""
-        if all(one.root != repository.root for one in self.workspace.repositories(False)):
+        if all(one.root != repository.root for one in self.workspace.repositories(shared=False)):
             self._roots.check(repository, caller.kernel_python(), self.is_personal)
 
     async def _refresh_repository(self, request: RefreshRequest, caller: Caller) -> JobState:
@@ -294,7 +295,7 @@ class SharedService:
             with suppress(CodeIntelError):  # a damaged description, reported by health
                 self.watcher.follow(
                     await asyncio.get_running_loop().run_in_executor(
-                        self.calls.searching, self.workspace.repositories, False
+                        self.calls.searching, partial(self.workspace.repositories, shared=False)
                     )
                 )
 

@@ -266,7 +266,10 @@ def test_index_larger_than_the_limit_is_not_copied(shop, bucket, tmp_path):
     settings = Settings.from_environment(
         tmp_path / "other", {"CODEINTEL_SHARED": bucket, "CODEINTEL_MIRROR_BYTES": "1000"}
     )
-    with Workspace(settings) as reader, pytest.raises(ShardError, match="Set CODEINTEL_MIRROR"):
+    with (
+        Workspace(settings) as reader,
+        pytest.raises(ShardError, match="set CODEINTEL_MIRROR_BYTES"),
+    ):
         reader.search_text("return")
 
 

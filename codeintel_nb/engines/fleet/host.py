@@ -89,9 +89,8 @@ class Identity(NamedTuple):
         if (self.version, self.format) != (other.version, other.format):
             return f"it has codeintel-nb {other.version}, not {self.version}"
         if self.python != other.python:
-            return f"it runs Python {other.python[0]}.{other.python[1]}, not {self.python[0]}." + (
-                f"{self.python[1]}"
-            )
+            here, there = (".".join(map(str, one.python)) for one in (self, other))
+            return f"it runs Python {there}, not {here}"
         return "" if self.root == other.root else f"it does not see the folder {self.root}"
 
 
@@ -108,7 +107,7 @@ class ShardFound(NamedTuple):
 
 
 class NamedHit(NamedTuple):
-    """Definition with what orders it among those of other hosts."""
+    """Definition, with its sort key among those of other hosts."""
 
     score: float
     length: int
@@ -117,7 +116,7 @@ class NamedHit(NamedTuple):
 
 
 class RankedHits(NamedTuple):
-    """Hits of a semantic search, and what tells whether to look deeper."""
+    """Hits of a semantic search, and whether any of them folds others."""
 
     hits: list[Hit]
     confidence: float | None
@@ -127,8 +126,8 @@ class RankedHits(NamedTuple):
 def keep_freed_memory() -> None:
     """Let glibc reuse freed memory, as it does by default.
 
-    Dask's nanny sets MALLOC_TRIM_THRESHOLD_, and with it each large array is mapped anew: a search
-    takes twice the CPU time (measured).
+    Dask's nanny sets MALLOC_TRIM_THRESHOLD_. With it, glibc maps each large array anew, and a
+    search takes twice the CPU time (measured).
     """
     if sys.platform != "linux":
         return
@@ -275,7 +274,7 @@ class ShardHost:
 
 
 def pruned(found: Sequence[Found], most: int) -> list[Found]:
-    """Return the candidates without those that ``most`` others of these shards surpass."""
+    """Drop the candidates that cannot be among the ``most`` best of these shards."""
     words = _cut([one.lexical for one in found], most)
     best = [
         one._replace(lexical_ids=one.lexical_ids[mask], lexical=one.lexical[mask])

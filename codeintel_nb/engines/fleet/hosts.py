@@ -63,9 +63,9 @@ class Hosts:
         CodeIntelError : a host failed in its work, as a local search would.
         """
         replies, waiting = list[Reply](), list(targets)
-        blind = set[str]()  # hosts that lack a shard
+        failed = set[str]()  # hosts that lack a shard, or had a fault
         for _ in range(ROUNDS):
-            hosts = [one for one in self.names() if one not in blind]
+            hosts = [one for one in self.names() if one not in failed]
             if not waiting or not hosts or bounds.reached():
                 break
             by_host = self._by_host(waiting, hosts)
@@ -85,7 +85,7 @@ class Hosts:
                         replies.append(Reply(own, unpacked(gathered.answers[host])))
                     except (FileNotFoundError, HostFault) as error:  # of this host, perhaps
                         waiting += own
-                        blind.add(host)
+                        failed.add(host)
                         if isinstance(error, HostFault):
                             self.suspects[host] = time.monotonic() + SUSPECT_S
                             self.faults[host] = str(error)
