@@ -22,7 +22,7 @@ from .files import storage_errors
 from .index.publishing import publish
 from .index.shard.cache import Shards
 from .index.store import REMOVED, Store, StoredRepository
-from .index.update.report import NOTHING, IndexReport, Progress
+from .index.update.report import NOTHING, ONLY_SHARED, IndexReport, Progress
 from .index.update.stops import (
     clear_rebuild,
     clear_stop,
@@ -298,7 +298,7 @@ class Indexer:
             else [stored.repository for stored in self._repositories.all() if not stored.shared]
         )
         if not followed:
-            raise SourceError(NOTHING)
+            raise SourceError(ONLY_SHARED if self._repositories.all() else NOTHING)
 
         def update(repository: Repository, paths: Sequence[str] | None) -> None:
             existing, now = self.repository(repository.name), self.renewed(repository.name)
@@ -380,7 +380,7 @@ class Indexer:
         if stored.shared:
             raise SourceError(
                 f"{stored.repository.name!r} is shared by {stored.shared}: only its owner can "
-                "update or remove it. Other repositories are not affected."
+                "update or remove it. For an index of your own, run: codeintel index PATH --rebuild"
             )
         return stored
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..client.embedded import FixedClient
 from ..errors import CodeIntelError
-from ..index.update.report import NOTHING, IndexReport, each_report
+from ..index.update.report import NOTHING, ONLY_SHARED, IndexReport, each_report
 from ..operations.answers import ScopeAnswer
 from ..operations.arguments import request_of
 from ..operations.wire import to_wire
@@ -113,7 +113,7 @@ def _is_agreed(outlay: Outlay, yes: bool) -> bool:
 def refresh(args: argparse.Namespace, workspace: Workspace) -> int:
     names = args.names or [repository.name for repository in workspace.repositories(shared=False)]
     if not names:
-        raise CodeIntelError(NOTHING)
+        raise CodeIntelError(ONLY_SHARED if workspace.repositories() else NOTHING)
 
     def run(name: str) -> IndexReport:
         with TerminalProgress() as progress:
@@ -143,6 +143,8 @@ def _report(report: IndexReport) -> str:
 
 def status(args: argparse.Namespace, workspace: Workspace) -> int:
     statuses = workspace.status()
+    for problem in workspace.store.shared_problems().values():
+        print(f"codeintel: {problem}", file=sys.stderr)
 
     _print(
         args,

@@ -23,11 +23,11 @@ def shared_findings(settings: Settings) -> list[Finding]:
     stored = list[StoredRepository]()
     with suppress(CodeIntelError):  # no home can be read: the store has the reasons
         stored = store.repositories()
+    problems = store.shared_problems()
+    findings += [Finding("error", name, problem) for name, problem in problems.items()]
     for home in store.shared:
-        if reason := store.damaged.get(home.name) or home.problem:
-            findings.append(Finding("error", home.name, reason))
         names = ", ".join(one.repository.name for one in stored if one.shared == home.name)
-        if names or not reason:
+        if names or home.name not in problems:
             text = f"shared: {names or 'no repository you may read'}"
             findings.append(Finding("ok", home.name, text))
     return findings

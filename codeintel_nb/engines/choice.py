@@ -55,6 +55,5 @@ def fleet_of(settings: Settings) -> Callable[[], Fleet]:
 
         return lambda: DaskFleet(address, settings, root)
     raise CodeIntelError(
-        f"There is no engine {settings.engine!r}. Set CODEINTEL_ENGINE to dask://HOST:8786, "
-        "dask://local or local."
+        f"There is no engine {settings.engine!r}. Use dask://HOST:8786, dask://local or local."
     )

@@ -174,6 +174,11 @@ class Store:
             folders += [one for one in described(self._old) if one.name not in current]
         return folders
 
+    def shared_problems(self) -> dict[str, str]:
+        """Return why shared homes cannot be read, or are out of date, as of the last listing."""
+        problems = {one.name: self.damaged.get(one.name, one.problem) for one in self.shared}
+        return {name: problem for name, problem in problems.items() if problem}
+
     @property
     def shared_names(self) -> set[str]:
         """Return the names of the shared homes."""

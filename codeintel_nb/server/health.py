@@ -47,9 +47,7 @@ def health(
     stored, store = list[StoredRepository](), workspace.store
     try:
         stored = store.repositories()
-        reasons += [
-            reason for one in store.shared if (reason := store.damaged.get(one.name) or one.problem)
-        ]
+        reasons += store.shared_problems().values()
     except CodeIntelError as error:
         reasons.append(str(error))
     reasons += [*_damages(stored), *workspace.problems()]

@@ -311,3 +311,16 @@ def test_adopted_index_stays_published(shared):
     for place in (folder, folder.parent, folder.parent.parent, *folder.glob("shards/*")):
         assert stat.S_IMODE(place.stat().st_mode) & 0o055 == 0o055, place
     assert (folder / "snapshot.json").stat().st_mode & 0o044 == 0o044
+
+
+def test_commands_say_what_a_shared_home_lacks_or_forbids(shared, tmp_path):
+    _, _, err = run_cli(
+        tmp_path / "home", "status", environment={"CODEINTEL_SHARED": str(tmp_path / "missing")}
+    )
+    assert f"The shared index home {tmp_path / 'missing'} cannot be read" in err
+    for command in ("refresh", "watch"):
+        code, _, err = run_cli(
+            tmp_path / "home", command, environment={"CODEINTEL_SHARED": str(shared)}
+        )
+        assert code == 2
+        assert "All repositories here are shared" in err

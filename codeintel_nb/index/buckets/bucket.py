@@ -6,6 +6,7 @@ Credentials, region and endpoint come from the provider's usual environment vari
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,6 +17,7 @@ from ...errors import BucketError, CodeIntelError, MissingExtra
 
 CONNECT_S, ANSWER_S, RETRY_S = 5, 60, 20
 _RETRIES = 3
+_URL = re.compile(r"[a-z0-9]+://[^/]+.*")
 _STEP = 8 << 20  # bytes of a download in one request
 
 
@@ -37,6 +39,10 @@ class Bucket:
     def __init__(self, url: str) -> None:
         """Open a bucket; CodeIntelError for a wrong URL."""
         self.url = url
+        if not _URL.fullmatch(url):
+            raise CodeIntelError(
+                f"{url!r} is not the address of a bucket. Give one such as s3://BUCKET/FOLDER."
+            )
         try:
             import obstore
             from obstore.store import from_url

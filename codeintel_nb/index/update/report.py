@@ -9,6 +9,10 @@ import msgspec
 
 from ...errors import CodeIntelError, IndexingCancelled
 
+ONLY_SHARED = (
+    "All repositories here are shared, and only their owners update them. "
+    "For an index of your own, run: codeintel index PATH"
+)
 NOTHING = "Nothing is indexed yet. Index a folder: codeintel index PATH"
 FILE_BYTES = 4_000  # fixed cost of a file, in bytes of text
 
