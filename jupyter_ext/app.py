@@ -48,8 +48,8 @@ class CodeIntelApp(ExtensionApp):
     ).tag(config=True)
     engine = Unicode(
         "",
-        help="Where searches run: local, or on a Dask cluster: dask://HOST:8786, or dask://local "
-        "for one on this machine; by default $CODEINTEL_ENGINE.",
+        help="Where searches run: local, or on a cluster: dask://HOST:8786, ray://HOST:6379, or "
+        "dask://local for one of this machine; by default $CODEINTEL_ENGINE.",
     ).tag(config=True)
     registry_url = Unicode(
         "memory://",

@@ -197,7 +197,8 @@ def _add_server_command(command: Callable[..., argparse.ArgumentParser]) -> None
     serve.add_argument(
         "--engine",
         metavar="URL",
-        help="run searches on a Dask cluster: dask://HOST:8786, or dask://local for one here",
+        help="run searches on a cluster: dask://HOST:8786, ray://HOST:6379, or dask://local for "
+        "one of this machine",
     )
     serve.add_argument(
         "--registry-url",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pickle
 import threading
 from concurrent.futures import Future
+from functools import partial
 
 import msgspec
 import pytest
 
 from codeintel_nb import Workspace
+from codeintel_nb.engines.engine import Limit
 from codeintel_nb.engines.fleet.fleet import placement
 from codeintel_nb.engines.fleet.host import ShardHost
 from codeintel_nb.engines.fleet.in_process import InProcessFleet
@@ -104,6 +106,31 @@ def test_cancelled_search_does_not_blame_its_hosts(home, is_cancelled):
         assert results.reason == ("cancelled" if is_cancelled else "time")
         assert not results
         assert len(it._engine.hosts.names()) == (2 if is_cancelled else 0)
+
+
+class Endless(InProcessFleet):
+    """Hosts that search until they are told to stop."""
+
+    def __init__(self, settings, root):
+        super().__init__(settings, root)
+        self.ended = threading.Event()
+        for host in self._hosts.values():
+            host.text = partial(self._text, host)
+
+    def _text(self, host, call, query, targets, left_s):
+        with host._engine.bounds(Limit(None, call)) as bounds:
+            while not bounds.reached():
+                bounds.cancel.wait(60)
+        self.ended.set()
+
+
+def test_hosts_are_told_of_a_cancelled_search(home):
+    hosts = Endless(home, str(Store(home.home).root))
+    with opened(home, hosts) as it:
+        cancel = threading.Event()
+        threading.Timer(0.2, cancel.set).start()
+        assert it.search_text("magic", limit=9, cancel=cancel).reason == "cancelled"
+        assert hosts.ended.wait(30)
 
 
 class OneFaulty(InProcessFleet):

@@ -49,6 +49,10 @@ class Connecting:
         assert self._fleet is not None
         return self._fleet.gather(handles, bounds)
 
+    def cancel(self, host: str, call: str) -> None:
+        if self._fleet is not None:
+            self._fleet.cancel(host, call)
+
     def states(self) -> dict[str, str]:
         return {self._name: self._problem} if self._fleet is None else self._fleet.states()
 

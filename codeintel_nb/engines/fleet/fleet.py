@@ -36,7 +36,11 @@ class Fleet(Protocol):
         ...
 
     def gather(self, handles: Mapping[str, Any], bounds: Bounds) -> Gathered:
-        """Wait for the answers to calls by host; cancel what is late."""
+        """Wait for the answers to calls by host."""
+        ...
+
+    def cancel(self, host: str, call: str) -> None:
+        """Tell a host that nobody waits for a call any more; return at once."""
         ...
 
     def states(self) -> dict[str, str]:

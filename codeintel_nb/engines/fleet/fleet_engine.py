@@ -11,6 +11,7 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import uuid4
 
 from ...search.hit import path_order
 from ...search.lazy_hits import EagerHits, merge_matches
@@ -79,7 +80,11 @@ class FleetEngine:
     ) -> Answer:
         began = time.perf_counter()
         replies, left = self.hosts.ask(
-            self.hosts.in_scope(targets), bounds, "text", lambda own: (query, tuple(own))
+            self.hosts.in_scope(targets),
+            bounds,
+            uuid4().hex,
+            "text",
+            lambda own: (query, tuple(own)),
         )
         answers: list[Answer] = [one.value for one in replies]
         if (left or reads_files) and not bounds.reached():
@@ -140,7 +145,7 @@ class FleetEngine:
         self, query: SymbolQuery, targets: Sequence[Target], bounds: Bounds, alike: bool
     ) -> tuple[list[NamedHit], int, list[Target]]:
         replies, left = self.hosts.ask(
-            targets, bounds, "symbols", lambda own: (query, tuple(own), alike)
+            targets, bounds, uuid4().hex, "symbols", lambda own: (query, tuple(own), alike)
         )
         first = [hit for one in replies for hit in one.value[0]]
         return first, sum(one.value[1] for one in replies), left

@@ -178,15 +178,26 @@ class ShardHost:
     def ping(self) -> Identity:
         return Identity.own(self._shards.root)
 
-    def text(self, query: TextQuery, targets: Sequence[Target], left_s: float | None) -> Answer:
-        answer = self._engine.search(query, targets, Limit(left_s))
+    def cancel(self, call: str) -> None:
+        """End a call, on any thread."""
+        self._engine.end(call)
+
+    def text(
+        self, call: str, query: TextQuery, targets: Sequence[Target], left_s: float | None
+    ) -> Answer:
+        answer = self._engine.search(query, targets, Limit(left_s, call))
         return answer._replace(hits=list(answer.hits))
 
     def symbols(
-        self, query: SymbolQuery, targets: Sequence[Target], alike: bool, left_s: float | None
+        self,
+        call: str,
+        query: SymbolQuery,
+        targets: Sequence[Target],
+        alike: bool,
+        left_s: float | None,
     ) -> tuple[list[NamedHit], int]:
-        bounds = Bounds.within(left_s, None)
-        first, total = matching(self._engine, query, targets, bounds, alike)
+        with self._engine.bounds(Limit(left_s, call)) as bounds:
+            first, total = matching(self._engine, query, targets, bounds, alike)
         hits = LazyHits([Segment(SymbolMatches(first), 0, len(first))])
         named = [
             NamedHit(one.score, one.length, one.number, hit)
@@ -204,7 +215,8 @@ class ShardHost:
     ) -> dict[str, Counts]:
         """Count the chunks at each coarse distance, by space; keep them for ``candidates``."""
         parts = self._parts(targets)
-        near = near_lists(parts, plan, leasts, self._search(parts, left_s))
+        with self._engine.bounds(Limit(left_s, call)) as bounds:
+            near = near_lists(parts, plan, leasts, self._search(parts, bounds))
         with self._lock:
             self._near[call] = tuple(target.shard for target in targets), near
             while len(self._near) > MAX_CALLS:
@@ -223,16 +235,16 @@ class ShardHost:
     ) -> list[ShardFound]:
         """Return the candidates that can be among the ``most`` best of all hosts."""
         parts = self._parts(targets)
-        search = self._search(parts, left_s)
         shards, lists = self._near.get(call, ((), NO_LISTS))
         if shards != tuple(target.shard for target in targets):
             lists = NO_LISTS  # another host was lost meanwhile
-        near = closest(parts, plan, most, search, limits, lists)
-        of_shards = [
-            candidates(part, plan, collection, most, own)
-            for part, own in zip(parts, near, strict=True)
-            if not search.stopped()
-        ]
+        with self._engine.bounds(Limit(left_s, call)) as bounds:
+            near = closest(parts, plan, most, self._search(parts, bounds), limits, lists)
+            of_shards = [
+                candidates(part, plan, collection, most, own)
+                for part, own in zip(parts, near, strict=True)
+                if not bounds.reached()
+            ]
         return [
             ShardFound(
                 target, one.lexical_ids, one.lexical, one.closest, one.defines, one.overviews,
@@ -268,8 +280,7 @@ class ShardHost:
     def _parts(self, targets: Sequence[Target]) -> list[Part]:
         return [part_of(self._engine, target) for target in targets]
 
-    def _search(self, parts: Sequence[Part], left_s: float | None) -> Search:
-        bounds = Bounds.within(left_s, None)
+    def _search(self, parts: Sequence[Part], bounds: Bounds) -> Search:
         return Search(map_of(self._engine, parts), bounds.reached, 0)  # the driver knows the scope
 
 

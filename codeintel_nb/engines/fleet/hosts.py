@@ -50,13 +50,14 @@ class Hosts:
         self,
         targets: Sequence[Target],
         bounds: Bounds,
+        call: str,
         method: str,
         arguments: Callable[[list[Target]], tuple[Any, ...]],
     ) -> tuple[list[Reply], list[Target]]:
         """Ask the hosts of shards; return their replies, and the shards that none answered.
 
-        ``arguments`` gives those of a call about some shards. Each call's last argument is the
-        seconds left.
+        ``arguments`` gives those of a call about some shards, after the name ``call``, by which
+        hosts end it. Each call's last argument is the seconds left.
 
         Raises
         ------
@@ -72,12 +73,14 @@ class Hosts:
             left_s = bounds.left_s()
             own_s = None if left_s is None else SHARE * left_s
             handles = {
-                host: self.fleet.call(host, packed(method, *arguments(own), own_s))
+                host: self.fleet.call(host, packed(method, call, *arguments(own), own_s))
                 for host, own in by_host.items()
             }
             began = time.monotonic()
             gathered = self.fleet.gather(handles, _with_grace(bounds))
             self._suspect(gathered, bounds, began)
+            for host in [one for one, why in gathered.lost.items() if why == DEADLINE]:
+                self.fleet.cancel(host, call)
             waiting = []
             for host, own in by_host.items():
                 if host in gathered.answers:

@@ -41,6 +41,9 @@ class InProcessFleet:
                 gathered.lost[host] = DEADLINE
         return gathered
 
+    def cancel(self, host: str, call: str) -> None:
+        self._hosts[host].cancel(call)
+
     def states(self) -> dict[str, str]:
         return dict.fromkeys(self._hosts, "")
 

@@ -88,7 +88,7 @@ def _limits(
     if not leasts:
         return {}
     replies, left = hosts.ask(
-        targets, bounds, "near_counts", lambda own: (call, tuple(own), plan, leasts)
+        targets, bounds, call, "near_counts", lambda own: (tuple(own), plan, leasts)
     )
     if left:
         return None
@@ -113,8 +113,8 @@ def _ranked(
 ) -> RankedHits | None:
     """Return the hits of all hosts' candidates; None if one is missing."""
     replies, left = hosts.ask(
-        targets, bounds, "candidates",
-        lambda own: (call, tuple(own), plan, collection, most, limits),
+        targets, bounds, call, "candidates",
+        lambda own: (tuple(own), plan, collection, most, limits),
     )  # fmt: skip
     if left and not bounds.reached():
         return None
