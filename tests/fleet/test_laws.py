@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+from collections import Counter
 from concurrent.futures import Future
 from functools import partial
 
@@ -12,12 +13,13 @@ import pytest
 
 from codeintel_nb import Workspace
 from codeintel_nb.engines.engine import Limit
-from codeintel_nb.engines.fleet.fleet import placement
+from codeintel_nb.engines.fleet.fleet import placement, replicas
 from codeintel_nb.engines.fleet.host import ShardHost
 from codeintel_nb.engines.fleet.in_process import InProcessFleet
 from codeintel_nb.index.store import Store
 from codeintel_nb.search.semantic import closest
 from tests.fleet.law import SCOPES, answer, counts, opened
+from tests.full.programs import until
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,30 @@ def test_placement_is_even_and_moves_little():
     stayed = [one for one in sizes if before[one] != hosts[0] and before[one] == after[one]]
     others = [one for one in sizes if before[one] != hosts[0]]
     assert len(stayed) >= 0.7 * len(others)
+
+
+def test_replica_is_where_a_lost_shard_goes():
+    sizes = {f"shard {number}": 40 + number % 7 * 10 for number in range(60)}
+    hosts = [f"host {number}" for number in range(5)]
+    places = placement(sizes, hosts)
+    second = replicas(places, hosts)
+    assert all(second[one] != places[one] for one in sizes)
+    moved = Counter[bool]()
+    for lost in hosts:
+        after = placement(sizes, [one for one in hosts if one != lost])
+        moved.update(after[one] == second[one] for one in sizes if places[one] == lost)
+    assert moved.total() == len(sizes)
+    assert moved[True] >= 0.7 * moved.total()
+    assert set(replicas(placement(sizes, hosts[:1]), hosts[:1]).values()) == {hosts[0]}
+
+
+def test_two_hosts_open_each_shard(home, local):
+    hosts = InProcessFleet(home, str(Store(home.home).root), 3)
+    with opened(home, hosts) as it:
+        it.search_text("magic", limit=9)
+        shards = {one.shard for one in local._repositories.view(SCOPES[0]).targets}
+        own = [host._shards for host in hosts._hosts.values()]
+        until(lambda: all(sum(one in shard for shard in own) == 2 for one in shards))
 
 
 class OneBlind(InProcessFleet):

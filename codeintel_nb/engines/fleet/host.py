@@ -24,6 +24,7 @@ from ...index.shard.cache import Shards
 from ...index.shard.id_lists import Ids
 from ...index.shard.lexicon import WordScores
 from ...index.shard.manifest import FORMAT
+from ...index.shard.mapping import read_ahead
 from ...index.shard.vectors import Found as Closest
 from ...search.code_map.maps import CodeMaps
 from ...search.hit import Hit
@@ -177,6 +178,12 @@ class ShardHost:
 
     def ping(self) -> Identity:
         return Identity.own(self._shards.root)
+
+    def warm(self, shards: Sequence[str]) -> None:
+        """Open shards, and let the system read them ahead of a search."""
+        for shard in shards:
+            with suppress(FileNotFoundError):  # the index changed meanwhile
+                read_ahead(self._shards.open(shard).folder)
 
     def cancel(self, call: str) -> None:
         """End a call, on any thread."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ...search.query import Bounds
 from ..engine import Target
 from ..local import LocalEngine
-from .fleet import DEADLINE, Fleet, Gathered, placement
+from .fleet import DEADLINE, Fleet, Gathered, placement, replicas
 from .host import HostFault, packed, unpacked
 
 ROUNDS = 3  # of asking other hosts for the shards of a lost one
@@ -36,6 +36,7 @@ class Hosts:
         self.local, self.fleet = local, fleet
         self._sizes = dict[str, int]()  # chunks of each shard that was placed
         self._places: tuple[tuple[str, ...], dict[str, str]] = ((), {})
+        self._warm = dict[str, set[str]]()  # shards that each host was told to open
         self.suspects = dict[str, float]()  # hosts that were late, and until when
         self.faults = dict[str, str]()  # the last fault of each host
         self._turn = itertools.count()
@@ -137,11 +138,23 @@ class Hosts:
                 }
             if new or self._places[0] != tuple(hosts):
                 self._places = tuple(hosts), placement(self._sizes, hosts)
+                self._prepare()
             places = self._places[1]
         by_host = dict[str, list[Target]]()
         for target in targets:
             by_host.setdefault(places[target.shard], []).append(target)
         return by_host
+
+    def _prepare(self) -> None:
+        """Tell hosts to open their shards, and those that they take if another host is lost."""
+        hosts, places = self._places
+        second = replicas(places, hosts)
+        self._warm = {host: self._warm.get(host, set()) & places.keys() for host in hosts}
+        for host in hosts:
+            own = {shard for shard in places if host in (places[shard], second[shard])}
+            if new := own - self._warm[host]:
+                self.fleet.call(host, packed("warm", sorted(new)))
+                self._warm[host] |= new
 
     def in_scope(self, targets: Sequence[Target]) -> list[Target]:
         """Return the shards with a file in scope; the others are not asked."""
