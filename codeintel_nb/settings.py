@@ -108,6 +108,11 @@ class Settings(msgspec.Struct, frozen=True):
             session_max_age_s=_number(environment, "SESSION_MAX_AGE_SECONDS", 3600.0),
         )
 
+    @property
+    def cluster(self) -> str:
+        """Return the address of a cluster of other machines; empty if there is none."""
+        return self.engine if "://" in self.engine and self.engine != "dask://local" else ""
+
     def shared_variables(self, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
         """Return the variable with the shared homes, unless the environment has these."""
         own = SharedPlaces(self.shared_homes, self.buckets)

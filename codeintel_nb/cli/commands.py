@@ -133,6 +133,8 @@ def _report(report: IndexReport) -> str:
     lines = [summary(report), f"left out: {skipped(report.skipped)}"]
     if report.truncated:
         lines.append(f"{plural(report.truncated, 'chunk')} truncated to the model's maximum length")
+    if report.cluster_problem:
+        lines.append(report.cluster_problem)
     if report.secrets:
         lines.append(
             "likely secrets, not indexed: "

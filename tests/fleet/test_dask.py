@@ -14,7 +14,6 @@ import pytest
 
 from codeintel_nb import Workspace
 from codeintel_nb.engines.choice import fleet_of, server_engine
-from codeintel_nb.engines.fleet import dask_fleet
 from codeintel_nb.engines.fleet.dask_fleet import DaskFleet
 from codeintel_nb.engines.fleet.host import Identity
 from codeintel_nb.errors import CodeIntelError, EngineError
@@ -162,11 +161,10 @@ def test_identity_says_why_a_worker_is_unfit(tmp_path):
     assert own.differs(own._replace(root="")) == f"it does not see the folder {tmp_path}"
 
 
-def test_wrong_and_absent_clusters_are_named(home, monkeypatch):
+def test_wrong_and_absent_clusters_are_named(home):
     with pytest.raises(CodeIntelError, match="There is no engine 'spark://x'"):
         server_engine(msgspec.structs.replace(home, engine="spark://x"))
     absent = msgspec.structs.replace(home, engine=f"dask://127.0.0.1:{free_port()}")
-    monkeypatch.setattr(dask_fleet, "CONNECT_S", 1)
     with pytest.raises(EngineError, match="Dask scheduler at .* does not answer"):
         fleet_of(absent)()
     with Workspace(home, here=None, follow=False, engine=server_engine(absent)) as workspace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -20,6 +21,7 @@ PING_S = 15.0  # for a new worker's imports
 LOST_S = 8.0  # before a worker that broke a call is tried again
 LOOK_S = 0.02
 CALLS = 4  # of a host at once
+CONNECT_S = 5
 
 
 class Future(Protocol):
@@ -28,6 +30,18 @@ class Future(Protocol):
     def done(self) -> bool: ...
 
     def result(self, timeout: float | None = None) -> Any: ...
+
+
+def check_address(address: str) -> None:
+    """Connect to ``HOST:PORT`` once: clusters' own clients wait long for an absent head.
+
+    Raises
+    ------
+    OSError : nothing listens there.
+    ValueError : it is no such address.
+    """
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
 
 
 class ActorFleet(ABC):

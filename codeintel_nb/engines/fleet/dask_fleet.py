@@ -13,11 +13,11 @@ from typing import Any
 
 from ...errors import EngineError, MissingExtra
 from ...settings import Settings
-from .actors import CALLS, PING_S, ActorFleet, Future
+from .actors import CALLS, PING_S, ActorFleet, Future, check_address
 from .host import ShardHost
 
 LOCAL = "local"  # in place of an address: a cluster of this machine
-CONNECT_S = 20
+CONNECT_S = 20  # to a scheduler that listens
 
 
 class DaskHost:
@@ -59,6 +59,8 @@ class DaskFleet(ActorFleet):
                     n_workers=workers, threads_per_worker=2, dashboard_address="127.0.0.1:0",
                     silence_logs=logging.ERROR,
                 )  # fmt: skip
+            else:
+                check_address(address)
             place = self._cluster or f"tcp://{address}"
             self._client: Any = dask.Client(
                 place, timeout=CONNECT_S, set_as_default=False, direct_to_workers=True

@@ -12,8 +12,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,11 @@ from ..engine import Answer, Limit, Target
 from ..local import LocalEngine
 from ..semantic_search import embedders_of, map_of, part_of
 from ..symbol_search import matching
+
+if TYPE_CHECKING:
+    from ...index.update.ranges import Range
+    from ...index.update.work import Work
+    from .host_builds import BuildState, HostBuilds, Slots
 
 Floats = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
@@ -283,6 +289,26 @@ class ShardHost:
         ranked = rank(own, plan, collection, most)
         hits = hydrated({part.shard.id: part.shard for part in parts}, ranked.chunks)
         return RankedHits(hits, ranked.confidence, ranked.has_folds)
+
+    # builds
+
+    @cached_property
+    def _builds(self) -> HostBuilds:
+        from .host_builds import HostBuilds
+
+        return HostBuilds()
+
+    def build_slots(self, work: Work) -> Slots:
+        return self._builds.slots(work)
+
+    def start_build(self, name: str, work: Work, pieces: Range) -> None:
+        self._builds.start(name, work, pieces)
+
+    def build_states(self, names: Sequence[str]) -> dict[str, BuildState]:
+        return self._builds.states(names)
+
+    def stop_builds(self, names: Sequence[str]) -> None:
+        self._builds.stop(names)
 
     def _parts(self, targets: Sequence[Target]) -> list[Part]:
         return [part_of(self._engine, target) for target in targets]

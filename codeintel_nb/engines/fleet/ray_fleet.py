@@ -8,16 +8,14 @@ package in the same version, and the index at one path.
 from __future__ import annotations
 
 import os
-import socket
 from typing import Any
 
 from ...errors import EngineError, MissingExtra
 from ...settings import Settings
-from .actors import CALLS, ActorFleet, Future
+from .actors import CALLS, ActorFleet, Future, check_address
 from .host import ShardHost
 
 AUTO = "auto"  # in place of an address: the cluster of this machine
-CONNECT_S = 5
 _CONTROL = "control"  # threads of a host for cancellations
 
 
@@ -53,9 +51,8 @@ class RayFleet(ActorFleet):
             raise MissingExtra("ray", needed_by=f"The engine ray://{address}") from None
         self._ray: Any = ray
         try:
-            if address != AUTO:  # Ray itself tries an absent head for minutes
-                host, _, port = address.rpartition(":")
-                socket.create_connection((host, int(port)), CONNECT_S).close()
+            if address != AUTO:
+                check_address(address)
             self._ray.init(
                 address=address, log_to_driver=False, logging_level="ERROR",
                 ignore_reinit_error=True,

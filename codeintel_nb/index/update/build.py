@@ -27,6 +27,7 @@ from .processes import Compacted, Compaction, IndexProcess, IndexProcesses, Read
 from .report import IndexReport, Progress
 from .subprocess_job import Cancelled, Failure, JobInput
 from .updater import embedder_of, update
+from .work import BuildCluster
 
 STOP_S = 8.0  # grace period for a stopped child to write a shard
 
@@ -197,9 +198,9 @@ def _died(process: IndexProcess, stored: StoredRepository) -> EngineError:
     return _Crashed(message, path) if path else EngineError(message)
 
 
-def main() -> None:
+def main(cluster: BuildCluster | None = None) -> None:
     """Run the jobs on stdin; print the progress of each, then its outcome."""
-    jobs, runner = JobInput(os.environ.get(TEMPORARY, "")), _JobRunner()
+    jobs, runner = JobInput(os.environ.get(TEMPORARY, "")), _JobRunner(cluster)
     stays = True
     while stays:
         job: Update | Compaction = msgspec.json.decode(
@@ -216,7 +217,8 @@ def main() -> None:
 class _JobRunner:
     """Runner of a child's jobs, with the state kept between them."""
 
-    def __init__(self) -> None:
+    def __init__(self, cluster: BuildCluster | None) -> None:
+        self._cluster = cluster
         self._shards: Shards | None = None
         self._has_grammars = False
 
@@ -241,7 +243,7 @@ class _JobRunner:
         guard = ParseGuard(stored.folder)
         return update(
             stored, settings, embedder, _say, job.rebuild, job.only, guard, job.avoid, stopped,
-            shards,
+            shards, self._cluster,
         )  # fmt: skip
 
 

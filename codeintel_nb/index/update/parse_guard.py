@@ -22,6 +22,13 @@ CRASHES = frozenset(
 )
 
 
+def sweep_marks(folder: Path) -> None:
+    """Delete the marks of workers that were killed with their parents, under the write lock."""
+    for mark in folder.glob(f"{MARK}-*"):
+        with suppress(OSError):  # a host that was lost still builds, on Windows
+            mark.unlink()
+
+
 class ParseGuard:
     """Mark of the file being parsed; kills after ``MAX_S``."""
 

@@ -19,6 +19,7 @@ from ...sources.repository import Repository
 from .subprocess_job import Output, ask, end, how_it_ended, spawn
 
 MODULE = "codeintel_nb.index.update.build"
+ON_CLUSTER = "codeintel_nb.engines.fleet.building"  # the same, with a cluster's hosts as workers
 IDLE_S = 180.0  # how long a process waits for its next job
 SETTLE_S = 5.0  # for a process to be ready for it
 
@@ -57,7 +58,7 @@ _READY = msgspec.json.encode(Ready())
 class IndexProcess:
     """Process that runs one job at a time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, module: str = MODULE) -> None:
         self.environment = dict(os.environ)
         self.owner = os.getpid()  # a fork of the owner must not use this process
         self.is_ready, self._stays = True, False
@@ -65,7 +66,7 @@ class IndexProcess:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed by ``end``)
         # the process creates it if needed; it is removed here, in case the process is killed
         self._scratch = os.path.join(tempfile.gettempdir(), f"codeintel-grammars-{uuid4().hex}")
-        self._child = spawn(MODULE, self._stderr, folder, {TEMPORARY: self._scratch})
+        self._child = spawn(module, self._stderr, folder, {TEMPORARY: self._scratch})
         self._output = Output(self._child)
 
     @property
@@ -153,7 +154,8 @@ class IndexProcesses:
         return self._started(job)
 
     def _started(self, job: Update | Compaction) -> IndexProcess:
-        process = IndexProcess(self._folder)
+        on_cluster = isinstance(job, Update) and job.settings.cluster
+        process = IndexProcess(self._folder, ON_CLUSTER if on_cluster else MODULE)
         with suppress(OSError):  # it has died: its output ends, and ``wait`` says how
             process.send(job)
         return process

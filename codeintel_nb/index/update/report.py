@@ -60,6 +60,7 @@ class IndexReport(msgspec.Struct, frozen=True, tag="report"):
     secrets: tuple[str, ...]
     seconds: float
     truncated: int = 0  # chunks too long for the model of an endpoint
+    cluster_problem: str = ""  # why hosts of a cluster were missing in the build
 
 
 State = Literal["indexed", "indexing", "stopped", "unfinished"]

@@ -24,12 +24,13 @@ from ..shard.shard import Shard
 from ..store import ShardRef, Snapshot, StoredRepository, read_snapshot, write_snapshot
 from .known_vectors import known_vectors
 from .machine import fitting_workers
-from .parse_guard import ParseGuard
+from .parse_guard import ParseGuard, sweep_marks
 from .partial_vectors import PartialVectors, either
 from .plan import Plan, plan_update
 from .ranges import Range, RangeBuilder, RangeProgress, RangeResult, ranges_of
 from .report import IndexReport, Progress
-from .workers import Work, build_here, build_in_workers
+from .work import BuildCluster, Work
+from .workers import build_here, build_in_workers
 from .write_lock import one_writer, sweep
 
 MIN_BYTES = 8_000_000  # to read; for less, starting workers would take longer
@@ -46,6 +47,7 @@ def update(
     avoid: Sequence[str] = (),
     stopped: Callable[[], bool] = lambda: False,
     cache: Shards | None = None,
+    cluster: BuildCluster | None = None,
 ) -> IndexReport:
     """Update a repository's index, as its only writer.
 
@@ -54,16 +56,19 @@ def update(
 
     ``only`` limits the update to those paths and everything below them. ``guard`` records the file
     being parsed; the files in ``avoid`` are indexed without parsing. ``cache`` keeps shards open
-    for the next update.
+    for the next update. ``cluster`` builds several ranges on other machines.
     """
     began = time.perf_counter()
     progress(Progress("listing files"))
     with one_writer(stored):
         plan = plan_update(stored, settings, embedder.id, rebuild, only, cache)
         old = _replaced(stored) if rebuild or not plan.snapshot.shards else plan.snapshot
-        run = _Run(stored, settings, embedder, plan, old, guard, tuple(avoid))
+        sweep_marks(stored.folder)
+        run = _Run(stored, settings, embedder, plan, old, guard, tuple(avoid), cluster)
         run.index(progress, stopped)
         if run.is_stopped:
+            if run.is_on_cluster:
+                run.show()
             raise IndexingCancelled(
                 f"Indexing {stored.repository.name!r} was cancelled. Files indexed so far are "
                 f"kept. To resume, run: codeintel refresh {stored.repository.name}"
@@ -83,6 +88,7 @@ def update(
         embedded=run.count("embedded"), reused=run.count("reused"),
         skipped=snapshot.skipped, secrets=snapshot.secrets, seconds=time.perf_counter() - began,
         truncated=embedder.truncated if isinstance(embedder, EndpointEmbedder) else 0,
+        cluster_problem=cluster.problem if cluster is not None and run.is_on_cluster else "",
     )  # fmt: skip
 
 
@@ -118,9 +124,11 @@ class _Run:
         old: Snapshot,
         guard: ParseGuard | None,
         avoid: tuple[str, ...],
+        cluster: BuildCluster | None,
     ) -> None:
         self.stored, self.settings, self.embedder, self.plan = stored, settings, embedder, plan
-        self.guard, self.avoid = guard, avoid
+        self.guard, self.avoid, self.cluster = guard, avoid, cluster
+        self.is_on_cluster = False
         self.generation = old.generation
         self.retired = dict(old.retired)
         self.replaced = [
@@ -164,10 +172,13 @@ class _Run:
     ) -> Generator[tuple[int, RangeResult], None, None]:
         """Yield the results of ranges, built by workers if that is faster."""
         keeps_partial = not self.replaced  # a stopped rebuild leaves the index unchanged
-        workers = self._workers(ranges)
-        if workers:
-            reusable = tuple(shard.id for shard in self.vector_sources)
-            work = Work(self.settings, self.stored.repository, reusable, self.avoid, keeps_partial)
+        reusable = tuple(shard.id for shard in self.vector_sources)
+        work = Work(self.settings, self.stored.repository, reusable, self.avoid, keeps_partial)
+        if self.cluster is not None and len(ranges) > 1 and not self.embedder.is_remote:
+            self.is_on_cluster = True
+            yield from self.cluster.build(work, ranges, progress, stopped)
+            return
+        if workers := self._workers(ranges):
             yield from build_in_workers(work, ranges, workers, progress, stopped)
             return
         lookup, keep = known_vectors(self.vector_sources, self.embedder), None
@@ -232,8 +243,12 @@ class _Run:
         for path in result.added:
             self._drop(path)
         self.is_changed = True
-        # a rebuild's shards replace the old ones only at the end
-        if not self.replaced:
+        if not self.is_on_cluster:
+            self.show()
+
+    def show(self) -> None:
+        """Publish what was built so far, unless it is a rebuild: that replaces all at its end."""
+        if self.is_changed and not self.replaced:
             self._write(complete=self.plan.snapshot.complete)
 
     def finish(self) -> Snapshot:

@@ -22,28 +22,17 @@ import msgspec
 from ...embedding.embedder import default_embedder
 from ...errors import CodeIntelError, EngineError
 from ...files import storage_errors
-from ...settings import Settings
 from ...sources.languages.grammar_folder import use_grammar_folder
-from ...sources.repository import Repository
 from ..shard.contents import Known
 from ..shard.shard import Shard
 from ..store import Store
 from .known_vectors import known_vectors
-from .parse_guard import MARK, MAX_CRASHES, ParseGuard, crashed_file
+from .parse_guard import MAX_CRASHES, ParseGuard, crashed_file
 from .ranges import Range, RangeBuilder, RangeProgress, RangeResult
 from .subprocess_job import STOP, Failure, JobInput, ask, end, how_it_ended, spawn
+from .work import Work
 
 MIN_RANGES = 4  # per worker; with fewer, ranges are read in pieces
-
-
-class Work(msgspec.Struct, frozen=True):
-    """Settings common to all tasks of a run."""
-
-    settings: Settings
-    repository: Repository
-    reusable: tuple[str, ...]  # shards whose vectors may be reused
-    avoid: tuple[str, ...]  # files to index without parsing
-    keeps_partial: bool  # whether a stopped range is written
 
 
 class _Task(msgspec.Struct, frozen=True):
@@ -113,7 +102,7 @@ class _Worker:
     """Worker process with its output and the mark of its parse guard."""
 
     def __init__(self, number: int, work: Work, lines: queue.Queue[tuple[_Worker, bytes]]) -> None:
-        self.mark = f"{MARK}-{number}"
+        self.mark = f"{work.mark}-{number}"
         self.task: _Task | None = None  # while it is busy
         self._folder = Store(work.settings.home).stored(work.repository).folder
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed by ``close``)

@@ -1,0 +1,99 @@
+"""Ranges that a host builds, each in a worker process of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+import msgspec
+
+from ...errors import CodeIntelError
+from ...index.store import Store
+from ...index.update.machine import fitting_workers
+from ...index.update.parse_guard import MARK
+from ...index.update.ranges import Range, RangeProgress, RangeResult
+from ...index.update.work import Work
+from ...index.update.workers import build_in_workers
+
+LEASE_S = 60.0  # without a question about it, a build ends: its driver is gone
+
+
+class Slots(NamedTuple):
+    """Builds that a host's machine may run at once; 0 if it does not see the files."""
+
+    machine: str
+    builds: int
+
+
+class BuildState(NamedTuple):
+    """State of a range: its progress so far, then its result or its error."""
+
+    progress: RangeProgress | None
+    result: RangeResult | None
+    error: CodeIntelError | None
+
+
+class HostBuilds:
+    """Builds of a host; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._runs = dict[str, _Run]()
+
+    def slots(self, work: Work) -> Slots:
+        shards = Store(work.settings.home).stored(work.repository).shards
+        sees = Path(work.repository.root).is_dir() and os.access(shards, os.W_OK)
+        count = work.settings.build_workers or fitting_workers()
+        return Slots(socket.gethostname(), count if sees else 0)
+
+    def start(self, name: str, work: Work, pieces: Range) -> None:
+        """Begin to build a range, under a name that is unique."""
+        self._runs[name] = _Run(work, pieces)
+
+    def states(self, names: Sequence[str]) -> dict[str, BuildState]:
+        """Return the states of builds; ones that this host does not know are left out."""
+        runs = {name: self._runs[name] for name in names if name in self._runs}
+        for run in runs.values():
+            run.asked_at = time.monotonic()
+        return {name: run.state for name, run in runs.items()}
+
+    def stop(self, names: Sequence[str]) -> None:
+        """End builds early: files that were read become the shard, if the work allows."""
+        for name in names:
+            if name in self._runs:
+                self._runs[name].ending.set()
+
+
+class _Run:
+    """Thread that follows one worker process."""
+
+    def __init__(self, work: Work, pieces: Range) -> None:
+        # hosts share the folder of the marks
+        self._work = msgspec.structs.replace(work, mark=f"{MARK}-{uuid4().hex[:8]}")
+        self._pieces = pieces
+        self.state = BuildState(None, None, None)
+        self.ending = threading.Event()
+        self.asked_at = time.monotonic()
+        threading.Thread(target=self._run, name="codeintel-build", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            builds = build_in_workers(self._work, [self._pieces], 1, self._note, self._is_over)
+            for _, result in builds:
+                self.state = self.state._replace(result=result)
+        except CodeIntelError as error:
+            self.state = self.state._replace(error=error)
+        except Exception as error:  # of this host: the driver says which range it was
+            failure = CodeIntelError(f"{type(error).__name__}: {error}")
+            self.state = self.state._replace(error=failure)
+
+    def _note(self, event: RangeProgress) -> None:
+        self.state = self.state._replace(progress=event)
+
+    def _is_over(self) -> bool:
+        return self.ending.is_set() or time.monotonic() - self.asked_at > LEASE_S
