@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .client.transport import BASE, VERSION_HEADER
+from .engines.memory import keep_freed_memory
 from .errors import CodeIntelError, MissingExtra
 from .mcp_server.server import make_server
 from .operations.table import OPERATIONS, Operation
@@ -183,6 +184,7 @@ def _problem(refused: Refused, headers: dict[str, str] | None = None) -> Respons
 
 def app_of_worker() -> Starlette:
     """Return a worker process's application; its options are in the environment."""
+    keep_freed_memory()
     return make_app(msgspec.json.decode(os.environ[OPTIONS], type=Options))
 
 
@@ -259,6 +261,7 @@ def _run(options: Options, settings: dict[str, Any], listener: socket.socket) ->
     """Serve in this process; at shutdown, calls may briefly continue."""
     import uvicorn
 
+    keep_freed_memory()
     app = make_app(options)
 
     class Server(uvicorn.Server):

@@ -17,10 +17,12 @@ from ..index.shard.cache import Shards
 from ..search.code_map.maps import CodeMaps
 from .frames import READY, End, Search, Start, read_frame, write_frame
 from .local import LocalEngine
+from .memory import keep_freed_memory
 
 
 def main() -> None:
     """Answer the searches given on stdin."""
+    keep_freed_memory()
     source, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # nothing else may write among the answers
     start: Start = read_frame(source)

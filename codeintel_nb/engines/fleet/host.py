@@ -5,7 +5,6 @@ Everything that it takes and gives is a value, so it runs in an actor, a process
 
 from __future__ import annotations
 
-import ctypes
 import pickle
 import sys
 import threading
@@ -52,6 +51,7 @@ from ...settings import Settings
 from ...version import __version__
 from ..engine import Answer, Limit, Target
 from ..local import LocalEngine
+from ..memory import keep_freed_memory
 from ..semantic_search import embedders_of, map_of, part_of
 from ..symbol_search import matching
 
@@ -64,7 +64,6 @@ Floats = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
 
 NO_SCORES = WordScores(np.zeros(0, np.float32), [])  # they come with the candidates
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 MAX_CALLS = 64  # searches between their two trips
 EVERY = ScopeMask(None, None, 0, 0)  # a ranking needs no mask
 
@@ -128,20 +127,6 @@ class RankedHits(NamedTuple):
     hits: list[Hit]
     confidence: float | None
     has_folds: bool
-
-
-def keep_freed_memory() -> None:
-    """Let glibc reuse freed memory, as it does by default.
-
-    Dask's nanny sets MALLOC_TRIM_THRESHOLD_. With it, glibc maps each large array anew, and a
-    search takes twice the CPU time (measured).
-    """
-    if sys.platform != "linux":
-        return
-    with suppress(OSError, AttributeError):  # another C library
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(_M_MMAP_THRESHOLD, 32 << 20)
-        libc.mallopt(_M_TRIM_THRESHOLD, 128 << 20)
 
 
 def packed(method: str, *arguments: Any) -> bytes:
@@ -248,7 +233,8 @@ class ShardHost:
     ) -> list[ShardFound]:
         """Return the candidates that can be among the ``most`` best of all hosts."""
         parts = self._parts(targets)
-        shards, lists = self._near.get(call, ((), NO_LISTS))
+        # not kept: the memory is needed for those of the next search
+        shards, lists = self._near.pop(call, ((), NO_LISTS))
         if shards != tuple(target.shard for target in targets):
             lists = NO_LISTS  # another host was lost meanwhile
         with self._engine.bounds(Limit(left_s, call)) as bounds:
