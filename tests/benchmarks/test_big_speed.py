@@ -7,21 +7,17 @@ vectors.
 from __future__ import annotations
 
 import os
-import resource
 import statistics
 import subprocess
 import sys
-import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import faiss
-import psutil
 import pytest
 
 from codeintel_nb import Scope, Workspace
@@ -30,9 +26,7 @@ from codeintel_nb.index.shard.codes import decode
 from codeintel_nb.index.shard.shard import Shard
 from codeintel_nb.index.store import Store, read_snapshot
 from codeintel_nb.search.text.ripgrep import rg_path
-from codeintel_nb.settings import Settings
-from tests.benchmarks.big import make_big
-from tests.benchmarks.conftest import show
+from tests.benchmarks.conftest import children_s, show
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.slow]
 
@@ -50,57 +44,11 @@ QUESTIONS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make the tree, or take the one of an earlier run from ``CODEINTEL_BIG``."""
-    if existing := os.environ.get("CODEINTEL_BIG"):
-        return Path(existing)
-    return make_big(tmp_path_factory.mktemp("big"), tmp_path_factory.mktemp("downloads"))
-
-
-@pytest.fixture(scope="module")
-def indexed(big: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """Index the tree, watching the memory of all processes; yield its workspace."""
-    home, peak, over = tmp_path_factory.mktemp("home"), [0], threading.Event()
-
-    def watch() -> None:
-        while not over.wait(0.2):
-            peak[0] = max(peak[0], sum(map(_rss, psutil.Process().children(recursive=True))))
-
-    threading.Thread(target=watch, daemon=True).start()
-    workspace = Workspace(Settings.from_environment(home), look_here=False, here=None)
-    before, began = _children_s(), time.perf_counter()
-    report = workspace.index(big, name="big")
-    wall_s, cpu_s = time.perf_counter() - began, _children_s() - before
-    over.set()
-    (status,) = workspace.status()
-    show(
-        f"build of {report.files:,} files, {report.content_bytes / 1e6:,.0f} MB, "
-        f"{report.chunks:,} chunks",
-        ("wall s", "cpu s", "cpu s / wall s", "peak MB of all processes", "size / text"),
-        [(wall_s, cpu_s, cpu_s / wall_s, peak[0] / 1e6,
-          status.index_bytes / report.content_bytes)],
-    )  # fmt: skip
-    yield workspace
-    workspace.close()
-
-
-def _rss(process: psutil.Process) -> int:
-    with suppress(psutil.Error):
-        return int(process.memory_info().rss)
-    return 0
-
-
-def _children_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 def _cpu_ms(call: Callable[[], object]) -> float:
     """Return the CPU milliseconds of a call and the processes that it ends."""
-    before = time.process_time() + _children_s()
+    before = time.process_time() + children_s()
     call()
-    return 1000 * (time.process_time() + _children_s() - before)
+    return 1000 * (time.process_time() + children_s() - before)
 
 
 def _run(command: Sequence[str], environment: dict[str, str]) -> Callable[[], object]:

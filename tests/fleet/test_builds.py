@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
-import sys
 import threading
 
 import msgspec
@@ -24,7 +22,8 @@ from codeintel_nb.index.update.report import ignore
 from codeintel_nb.index.update.updater import embedder_of, update
 from codeintel_nb.settings import Settings
 from tests.conftest import write_tree
-from tests.full.programs import free_port, running, until
+from tests.fleet.cluster import dask_cluster
+from tests.full.programs import free_port
 from tests.index.test_guard import FAILED, FAULTS
 
 
@@ -43,19 +42,8 @@ def tree(tmp_path):
 
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory):
-    """Start a Dask scheduler and two workers, as a site has them; yield its address."""
-    folder, address = tmp_path_factory.mktemp("dask"), f"127.0.0.1:{free_port()}"
-    program = [sys.executable, "-m"]
-    host, port = address.split(":")
-    head = [*program, "distributed.cli.dask_scheduler", "--host", host, "--port", port]
-    worker = [*program, "distributed.cli.dask_worker", address, "--nworkers", "2"]
-    options = ["--nthreads", "2", "--local-directory", folder]
-    with (
-        running([*head, "--no-dashboard"], folder / "scheduler.log"),
-        running([*worker, "--no-dashboard", *options], folder / "workers.log"),
-    ):
-        until(lambda: socket.create_connection((host, int(port))).close() is None)
-        yield address
+    with dask_cluster(tmp_path_factory.mktemp("dask")) as programs:
+        yield programs.address
 
 
 def settings_of(folder, **changes):
