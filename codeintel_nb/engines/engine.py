@@ -6,7 +6,7 @@ All arguments are values that can travel: an engine may run on another machine.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from ..index.shard.shard import Shard
 from ..scopes.scope import Scope
@@ -18,6 +18,9 @@ from ..search.query import AnyQuery
 from ..search.results import Reason
 from ..search.table import Table
 from ..search.text.unindexed import UnindexedTarget
+
+if TYPE_CHECKING:
+    from ..search.semantic.collection import Collections
 
 _T = TypeVar("_T")
 _V = TypeVar("_V")
@@ -151,6 +154,11 @@ class OpenShards(Protocol):
     """Shards opened in this process with their masks, and threads to search them."""
 
     full_scan_chunks: int  # compared in full per vector space; above it, coarse codes come first
+
+    @property
+    def collections(self) -> Collections:
+        """Return the statistics of the shards that were searched together."""
+        ...
 
     def shard_of(self, target: Target) -> Shard: ...
     def mask(self, target: Target) -> ScopeMask:

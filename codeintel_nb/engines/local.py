@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from ..search.code_map.maps import CodeMaps
     from ..search.facet_counts import Counted
+    from ..search.semantic.collection import Collections
 
 MAX_MASKS = 512
 MAX_CALLS = 1_000  # ended ones that are remembered
@@ -253,6 +255,12 @@ class LocalEngine:
             self._calls.popitem(last=False)
 
     # shards and masks
+
+    @cached_property
+    def collections(self) -> Collections:
+        from ..search.semantic.collection import Collections
+
+        return Collections()
 
     def shard_of(self, target: Target) -> Shard:
         return self._shards.open(target.shard)

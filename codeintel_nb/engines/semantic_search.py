@@ -12,15 +12,9 @@ from ..embedding.endpoint.models import FILE
 from ..errors import EmbeddingError
 from ..search.query import MAX_RANKED_CHUNKS, Bounds, SemanticQuery
 from ..search.results import Reason
-from ..search.semantic.candidates import (
-    Found,
-    Part,
-    Statistics,
-    candidates,
-    folders_above,
-    statistics,
-)
+from ..search.semantic.candidates import Found, Part, Statistics, candidates
 from ..search.semantic.closest import Each, Search, closest
+from ..search.semantic.collection import Collections
 from ..search.semantic.hits import hydrated
 from ..search.semantic.plan import SearchPlan, depth, plan_search, with_vectors
 from ..search.semantic.rank import rank
@@ -42,7 +36,7 @@ def semantic_search(
     parts = [part_of(shards, target) for target in targets]
     if not parts:
         return nothing_in_scope(query, began)
-    plan, collection = planned_search(query, parts, embedders, statistics)
+    plan, collection = planned_search(query, shards.collections, targets, parts, embedders)
     planned = time.perf_counter()
     search = Search(map_of(shards, parts), bounds.reached, shards.full_scan_chunks)
     most = depth(query)
@@ -86,18 +80,19 @@ def nothing_in_scope(query: SemanticQuery, began: float) -> Answer:
 
 def planned_search(
     query: SemanticQuery,
+    collections: Collections,
+    targets: Sequence[Target],
     parts: Sequence[Part],
     embedders: Embedders,
-    statistics_of: Callable[[Part, tuple[str, ...]], Statistics],
 ) -> tuple[SearchPlan, Statistics]:
     """Return the plan of a query with its vectors, and the statistics of all shards."""
     plan = plan_search(query)
-    collection = Statistics.summed([statistics_of(part, plan.terms) for part in parts])
-    folders = folders_above(parts)
+    key = tuple((one.repo, one.shard, one.dead) for one in targets)
+    statistics, folders = collections.of(key, parts, plan.terms)
     plan = with_vectors(
-        plan, lambda term: collection.is_common(term, folders), *embedders_of(parts, embedders)
+        plan, lambda term: statistics.is_common(term, folders), *embedders_of(parts, embedders)
     )
-    return plan, collection
+    return plan, statistics
 
 
 def _found(

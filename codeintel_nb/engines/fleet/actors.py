@@ -19,7 +19,7 @@ from .host import Identity, packed, unpacked
 RENEW_S = 1.0  # between two looks at the cluster's workers
 PING_S = 15.0  # for a new worker's imports
 LOST_S = 8.0  # before a worker that broke a call is tried again
-LOOK_S = 0.02
+LOOK_S = 0.1  # between two looks at the other hosts
 CALLS = 4  # of a host at once
 CONNECT_S = 5
 
@@ -163,7 +163,10 @@ class ActorFleet(ABC):
         except ImportError:
             self._unfit[worker] = "it has no codeintel-nb"
             return
-        if reason := Identity.own(Path(self.arguments[1])).differs(identity):
+        own = Identity.own(Path(self.arguments[1]))
+        if self.arguments[0].buckets:  # a host copies its shards from there
+            own = own._replace(root=identity.root)
+        if reason := own.differs(identity):
             self._unfit[worker] = reason
             return
         self._hosts[worker] = actor

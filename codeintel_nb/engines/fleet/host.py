@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...embedding.embedders import Embedders
-from ...errors import CodeIntelError
+from ...errors import BucketError, CodeIntelError
 from ...index.shard.cache import Shards
 from ...index.shard.id_lists import Ids
 from ...index.shard.lexicon import WordScores
@@ -147,7 +147,7 @@ class ShardHost:
 
     def __init__(self, settings: Settings, root: str) -> None:
         keep_freed_memory()
-        self._shards, self._embedders = Shards(Path(root)), Embedders(settings.home)
+        self._shards, self._embedders = _shards_of(settings, Path(root)), Embedders(settings.home)
         self._near: OrderedDict[str, tuple[tuple[str, ...], NearLists]] = OrderedDict()
         self._lock = threading.Lock()
         maps = CodeMaps(self._shards.root.parent / "map")
@@ -161,6 +161,8 @@ class ShardHost:
             value = getattr(self, method)(*arguments)
             if len(self._shards) > before:  # the index changed: some shards may be gone
                 self._shards.keep_existing()
+        except BucketError as error:  # the driver has a copy of its own
+            value = Failed(HostFault(str(error)))
         except (CodeIntelError, FileNotFoundError) as error:
             value = Failed(error)
         except Exception as error:  # of this host: others may answer
@@ -230,8 +232,11 @@ class ShardHost:
         most: int,
         limits: Mapping[str, Shortlist],
         left_s: float | None,
-    ) -> list[ShardFound]:
-        """Return the candidates that can be among the ``most`` best of all hosts."""
+    ) -> bytes:
+        """Return the candidates that can be among the ``most`` best of all hosts.
+
+        They are packed for ``rank``, as the driver only passes them on.
+        """
         parts = self._parts(targets)
         # not kept: the memory is needed for those of the next search
         shards, lists = self._near.pop(call, ((), NO_LISTS))
@@ -244,22 +249,26 @@ class ShardHost:
                 for part, own in zip(parts, near, strict=True)
                 if not bounds.reached()
             ]
-        return [
+        found = [
             ShardFound(
                 target, one.lexical_ids, one.lexical, one.closest, one.defines, one.overviews,
                 one.scores(),
             )
             for target, one in zip(targets, pruned(of_shards, most), strict=False)
         ]  # fmt: skip
+        return pickle.dumps(found, pickle.HIGHEST_PROTOCOL)
 
     def rank(
         self,
-        found: Sequence[ShardFound],
+        candidates: Sequence[bytes],
+        order: Sequence[str],
         plan: SearchPlan,
         collection: Statistics,
         most: int,
     ) -> RankedHits:
-        """Rank the candidates of all hosts, and read the best."""
+        """Rank the candidates of all hosts, by shard in ``order``, and read the best."""
+        by_shard = {one.target.shard: one for own in candidates for one in pickle.loads(own)}
+        found: list[ShardFound] = [by_shard[shard] for shard in order if shard in by_shard]
         parts = [
             Part(self._engine.shard_of(one.target), one.target.repo, EVERY, EVERY) for one in found
         ]
@@ -301,6 +310,18 @@ class ShardHost:
 
     def _search(self, parts: Sequence[Part], bounds: Bounds) -> Search:
         return Search(map_of(self._engine, parts), bounds.reached, 0)  # the driver knows the scope
+
+
+def _shards_of(settings: Settings, root: Path) -> Shards:
+    """Return the shards below a folder; those of the driver's buckets are copied."""
+    if not settings.buckets:
+        return Shards(root)
+    from ...index.buckets.copies import CopiedShards  # needs an extra
+
+    own = settings.home
+    if not own.is_dir():  # the driver's home is on another machine
+        own = Settings.from_environment().home
+    return CopiedShards(root, settings, own)
 
 
 def pruned(found: Sequence[Found], most: int) -> list[Found]:

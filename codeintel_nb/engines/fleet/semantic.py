@@ -13,12 +13,12 @@ from uuid import uuid4
 
 from ...search.query import MAX_RANKED_CHUNKS, Bounds, SemanticQuery
 from ...search.results import Reason
-from ...search.semantic.candidates import Statistics, statistics
+from ...search.semantic.candidates import Statistics
 from ...search.semantic.closest import Shortlist, limit_of, shortlists, summed
 from ...search.semantic.plan import SearchPlan, depth
 from ..engine import Answer, Target
 from ..semantic_search import nothing_in_scope, part_of, planned_search, words_alone
-from .host import RankedHits, ShardFound
+from .host import RankedHits
 from .hosts import Hosts
 
 
@@ -34,7 +34,9 @@ def fleet_semantic_search(
     parts = [part_of(hosts.local, target) for target in targets]
     if not parts:
         return nothing_in_scope(query, began)
-    plan, collection = planned_search(query, parts, hosts.local.embedders, statistics)
+    plan, collection = planned_search(
+        query, hosts.local.collections, targets, parts, hosts.local.embedders
+    )
     sent = plan._replace(embedders={})  # a host has its own
     planned = time.perf_counter()
     most = depth(query)
@@ -118,7 +120,9 @@ def _ranked(
     )  # fmt: skip
     if left and not bounds.reached():
         return None
-    by_shard = {one.target.shard: one for reply in replies for one in reply.value}
-    candidates: list[ShardFound] = [by_shard[one.shard] for one in targets if one.shard in by_shard]
-    ranked: RankedHits | None = hosts.ask_one(bounds, "rank", candidates, plan, collection, most)
+    candidates: list[bytes] = [reply.value for reply in replies]
+    order = [one.shard for one in targets]
+    ranked: RankedHits | None = hosts.ask_one(
+        bounds, "rank", candidates, order, plan, collection, most
+    )
     return ranked

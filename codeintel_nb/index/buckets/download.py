@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from uuid import uuid4
 
@@ -52,20 +52,41 @@ def copy_shards(
             "CODEINTEL_MIRROR_BYTES to a larger number."
         )
     for one, parts in sizes.items():
-        part = shards / f"{_PART}{uuid4().hex}"
-        part.mkdir()
-        try:
-            for path, length in parts.items():
-                for size in bucket.download(path, part / path.rpartition("/")[2], length):
-                    copied += size
-                    progress(Progress("copying", 0, 0, copied, total, repository))
-            if not (part / "manifest.json").exists():
-                raise BucketError(
-                    f"The shard {one} in {bucket.url} is incomplete. Upload it again."
-                )
-            part.rename(shards / one)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+        for size in _copied(bucket, parts, shards / one):
+            copied += size
+            progress(Progress("copying", 0, 0, copied, total, repository))
+
+
+def copy_shard(bucket: Bucket, path: str, folder: Path) -> None:
+    """Copy a shard to a folder; it may be there already, by another process.
+
+    Raises
+    ------
+    BucketError : the bucket does not answer; the shard is incomplete.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        for _ in _copied(bucket, bucket.sizes(path), folder):
+            pass
+    except OSError:
+        if not folder.exists():
+            raise
+
+
+def _copied(bucket: Bucket, parts: Mapping[str, int], folder: Path) -> Iterator[int]:
+    """Copy objects to a new folder, yielding the bytes of each step."""
+    part = folder.with_name(f"{_PART}{uuid4().hex}")
+    part.mkdir()
+    try:
+        for path, length in parts.items():
+            yield from bucket.download(path, part / path.rpartition("/")[2], length)
+        if not (part / "manifest.json").exists():
+            raise BucketError(
+                f"The shard {folder.name} in {bucket.url} is incomplete. Upload it again."
+            )
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def restore(

@@ -34,12 +34,17 @@ _E_TAG = "e_tag"  # of the bucket's snapshot that is here
 _STAMP = "looked-at"  # its time is that of the last complete look
 
 
+def mirror_folder(home: Path, url: str) -> Path:
+    """Return the folder of a bucket's copies in a home."""
+    name = hashlib.blake2b(url.rstrip("/").encode(), digest_size=8).hexdigest()
+    return home / "buckets" / name
+
+
 class Mirror(SharedHome):
     """Copy of a bucket's indexes in a folder of this machine, shared by its processes."""
 
     def __init__(self, url: str, home: Path, max_bytes: int, follow: bool = False) -> None:
-        name = hashlib.blake2b(url.rstrip("/").encode(), digest_size=8).hexdigest()
-        super().__init__(home / "buckets" / name, url)
+        super().__init__(mirror_folder(home, url), url)
         self._home, self._max_bytes, self._follow = home, max_bytes, follow
         self._bucket: Bucket | None = None
         self._lock = threading.Lock()
@@ -167,7 +172,7 @@ class Mirror(SharedHome):
         if snapshot.format != FORMAT or description is None:
             return
         repository = str(msgspec.json.decode(description.data)["name"])
-        free = self._max_bytes - _bytes_below(self.home.parent)
+        free = self._max_bytes - bytes_below(self.home.parent)
         copy_shards(bucket, place, folder, snapshot, repository, progress, free)
         own = msgspec.structs.replace(snapshot, retired={})
         replace(folder / "repository.json", description.data)
@@ -175,7 +180,7 @@ class Mirror(SharedHome):
         replace(tag, latest.e_tag.encode())
 
 
-def _bytes_below(folder: Path) -> int:
+def bytes_below(folder: Path) -> int:
     """Return the size of all files below a folder."""
     total = 0
     for above, _, names in os.walk(folder):

@@ -146,8 +146,8 @@ class Found(NamedTuple):
         return Scores(chunks, candidates.lexical, candidates.dense, candidates.covered)
 
 
-def statistics(part: Part, terms: tuple[str, ...]) -> Statistics:
-    """Count a shard's live chunks, in total and for each term."""
+def statistics(part: Part) -> Statistics:
+    """Count a shard's live chunks and files; of no term."""
     shard, live = part.shard, part.live.chunks
     lexicon = shard.lexicon
     counts = (
@@ -162,11 +162,17 @@ def statistics(part: Part, terms: tuple[str, ...]) -> Statistics:
         }
     )
     if live is None:
-        frequencies = {term: lexicon.frequency(term) for term in terms}
-        return Statistics(shard.manifest.chunks, lexicon.total_length, frequencies, files)
-    frequencies = {term: int(live[lexicon.postings(term)[0]].sum()) for term in terms}
+        return Statistics(shard.manifest.chunks, lexicon.total_length, {}, files)
     total_length = int(lexicon.lengths[live].sum(dtype=np.int64))
-    return Statistics(part.live.chunks_in_scope, total_length, frequencies, files)
+    return Statistics(part.live.chunks_in_scope, total_length, {}, files)
+
+
+def frequencies(part: Part, terms: tuple[str, ...]) -> dict[str, int]:
+    """Count a shard's live chunks with each term."""
+    lexicon, live = part.shard.lexicon, part.live.chunks
+    if live is None:
+        return {term: lexicon.frequency(term) for term in terms}
+    return {term: int(live[lexicon.postings(term)[0]].sum()) for term in terms}
 
 
 def folders_above(parts: Sequence[Part]) -> frozenset[str]:

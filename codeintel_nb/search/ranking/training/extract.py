@@ -23,12 +23,10 @@ from codeintel_nb.search.ranking.training.names import name_tasks
 from codeintel_nb.search.ranking.training.tasks import Task, Tasks
 from codeintel_nb.search.semantic.candidates import (
     Part,
-    Statistics,
     candidates,
-    folders_above,
-    statistics,
 )
 from codeintel_nb.search.semantic.closest import Search, closest
+from codeintel_nb.search.semantic.collection import Collections
 from codeintel_nb.search.semantic.plan import CANDIDATES, plan_search, with_vectors
 from codeintel_nb.search.semantic.rank import pool_of_found, question_of
 
@@ -61,6 +59,7 @@ class Pools:
         engine = workspace._engine
         assert isinstance(engine, LocalEngine)
         self._embedder = default_embedder()
+        self._collections = Collections()
         self._parts = [
             Part(engine.shard_of(one), one.repo, engine.mask(one), engine.live(one))
             for one in workspace._repositories.view(Scope()).targets
@@ -73,8 +72,8 @@ class Pools:
     def ranking(self, query: str) -> Ranking | None:
         """Return the pool of a query as the product ranks it; None if it is empty."""
         plan = plan_search(SemanticQuery(query))
-        collection = Statistics.summed([statistics(part, plan.terms) for part in self._parts])
-        folders, space = folders_above(self._parts), self._parts[0].shard.manifest.space
+        collection, folders = self._collections.of("", self._parts, plan.terms)
+        space = self._parts[0].shard.manifest.space
         plan = with_vectors(
             plan, lambda term: collection.is_common(term, folders), {space: self._embedder}
         )

@@ -1,0 +1,151 @@
+"""The law of an engine from a bucket: read from a mirror, and by hosts that copy their shards."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from codeintel_nb import Workspace
+from codeintel_nb.engines.fleet.in_process import InProcessFleet
+from codeintel_nb.index.buckets.bucket import Bucket
+from codeintel_nb.index.buckets.mirror import mirror_folder
+from codeintel_nb.index.buckets.upload import upload
+from codeintel_nb.index.store import Store
+from codeintel_nb.settings import Settings
+from tests.fleet.law import SCOPES, answer, counts, opened
+from tests.full.programs import until
+from tests.s3_server import S3
+
+URL = "s3://code/law"
+
+
+@pytest.fixture(scope="module")
+def s3(home, tmp_path_factory):
+    log_path = tmp_path_factory.mktemp("s3") / "log"
+    with pytest.MonkeyPatch.context() as patch, log_path.open("wb") as log:
+        server = S3(log)
+        for name, value in server.variables.items():
+            patch.setenv(name, value)
+        for stored in Store(home.home).repositories():
+            upload(Bucket(URL), stored, home.retired_shard_age_s)
+        yield server
+        server.stop()
+
+
+def settings_of(folder):
+    return Settings.from_environment(folder, {"CODEINTEL_SHARED": URL})
+
+
+@pytest.fixture(scope="module")
+def driver(s3, tmp_path_factory):
+    return settings_of(tmp_path_factory.mktemp("driver") / "home")
+
+
+@pytest.fixture(scope="module")
+def mirrored(driver):
+    """Search a mirror with the local engine."""
+    with Workspace(driver, here=None, follow=False) as workspace:
+        yield workspace
+
+
+def hits(workspace, one):
+    return answer(workspace, *one)[:-1]  # coverage names the bucket, and the time of the index
+
+
+def test_mirror_answers_like_the_home(local, mirrored, asked):
+    for one in asked:
+        assert hits(mirrored, one) == hits(local, one), one
+    for scope in SCOPES:
+        assert counts(mirrored, scope)[1:] == counts(local, scope)[1:]
+
+
+class Elsewhere(InProcessFleet):
+    """Hosts on a machine where the driver's home is not: its path is another one there."""
+
+    def __init__(self, driver):
+        self._here = str(driver.home)
+        self._there = self._here[:-4] + "away"  # as long, as it is replaced in packed calls
+        there = Path(self._there)
+        super().__init__(msgspec.structs.replace(driver, home=there), str(Store(there).root))
+
+    def call(self, host, call):
+        return super().call(host, call.replace(self._here.encode(), self._there.encode()))
+
+    def gather(self, handles, bounds):
+        gathered = super().gather(handles, bounds)
+        for host, packed in gathered.answers.items():
+            gathered.answers[host] = packed.replace(self._there.encode(), self._here.encode())
+        return gathered
+
+    def copies(self):
+        return sum(len(host._shards._sizes) for host in self._hosts.values())
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """Name the home of the hosts' machine."""
+    monkeypatch.setenv("CODEINTEL_HOME", str(tmp_path / "machine"))
+    return tmp_path / "machine"
+
+
+def test_hosts_copy_their_shards_and_answer_like_one_machine(
+    driver, mirrored, asked, machine, monkeypatch
+):
+    hosts = Elsewhere(driver)
+    with opened(driver, hosts) as it:
+        shards = mirrored._repositories.view(SCOPES[0]).targets
+        assert hits(it, asked[0]) == hits(
+            mirrored, asked[0]
+        )  # while they copy, it is searched here
+        until(lambda: hosts.copies() == 2 * len(shards))  # each on two of two hosts
+        monkeypatch.setattr(it._engine.local, "search", None)  # from now on, hosts search alone
+        chosen = [one for one in asked if one[0] == "semantic_search"][:90]
+        for one in chosen:
+            assert hits(it, one) == hits(mirrored, one), one
+        assert not it.problems()
+        copies = list(mirror_folder(machine, URL).glob("v*/repositories/*/shards/*"))
+        assert len(copies) == len(shards)  # both hosts share their machine's
+        assert not list(machine.glob("**/.copying-*"))
+
+
+def test_copies_stay_within_their_limit(driver, mirrored, asked, machine):
+    shards = mirrored._repositories.view(SCOPES[0]).targets
+    sizes = [
+        sum(part.stat().st_size for part in mirrored._engine.shard_of(one).folder.iterdir())
+        for one in shards
+    ]
+    small = msgspec.structs.replace(driver, mirror_bytes=max(sizes) + min(sizes))
+    hosts = Elsewhere(small)
+    with opened(small, hosts) as it:
+        for one in asked[:60]:
+            assert hits(it, one) == hits(mirrored, one)
+        until(lambda: not any(host._shards._copying for host in hosts._hosts.values()))
+        for host in hosts._hosts.values():
+            assert 0 < sum(host._shards._sizes.values()) <= small.mirror_bytes
+
+
+def test_copies_are_used_by_the_next_host(driver, mirrored, asked, machine):
+    shards = mirrored._repositories.view(SCOPES[0]).targets
+    for _ in range(2):
+        hosts = Elsewhere(driver)
+        with opened(driver, hosts) as it:
+            assert hosts.copies() in (0, 2 * len(shards))
+            hits(it, asked[0])
+            until(lambda hosts=hosts: hosts.copies() == 2 * len(shards))
+
+
+def test_host_without_access_to_the_bucket_is_named(driver, mirrored, asked, machine, monkeypatch):
+    hosts = Elsewhere(driver)
+    with opened(driver, hosts) as it:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        for _ in range(2):
+            assert hits(it, asked[0]) == hits(mirrored, asked[0])
+            until(lambda: not any("" in host._shards._copying.values() for host in
+                                  hosts._hosts.values()))  # fmt: skip
+            it._engine.hosts.suspects.clear()
+        assert hits(it, asked[0]) == hits(mirrored, asked[0])
+        assert f"The bucket {URL} cannot be read" in " ".join(it.problems())
+    shutil.rmtree(machine, ignore_errors=True)
