@@ -32,7 +32,10 @@ def server_engine(settings: Settings) -> Callable[[Engine], Engine]:
     from .fleet.fleet_engine import FleetEngine
 
     return lambda local: FleetEngine(
-        cast("LocalEngine", local), Connecting(settings.engine, connect)
+        # from a bucket, a host copies only its own shards
+        cast("LocalEngine", local),
+        Connecting(settings.engine, connect),
+        bool(settings.buckets),
     )
 
 

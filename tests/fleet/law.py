@@ -120,5 +120,7 @@ def opened(settings: Settings, fleet: Fleet) -> Workspace:
     """Open a workspace that searches on a fleet."""
     return Workspace(
         settings, here=None, follow=False,
-        engine=lambda local: FleetEngine(cast("LocalEngine", local), fleet),
+        engine=lambda local: FleetEngine(
+            cast("LocalEngine", local), fleet, bool(settings.buckets)
+        ),
     )  # fmt: skip

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from codeintel_nb import Workspace
+from codeintel_nb.engines.fleet.host import ShardHost
 from codeintel_nb.engines.fleet.in_process import InProcessFleet
 from codeintel_nb.index.buckets.bucket import Bucket
 from codeintel_nb.index.buckets.mirror import mirror_folder
@@ -65,11 +65,15 @@ def test_mirror_answers_like_the_home(local, mirrored, asked):
 class Elsewhere(InProcessFleet):
     """Hosts on a machine where the driver's home is not: its path is another one there."""
 
-    def __init__(self, driver):
+    def __init__(self, driver, monkeypatch, machine):
         self._here = str(driver.home)
         self._there = self._here[:-4] + "away"  # as long, as it is replaced in packed calls
         there = Path(self._there)
-        super().__init__(msgspec.structs.replace(driver, home=there), str(Store(there).root))
+        own = msgspec.structs.replace(driver, home=there), str(Store(there).root)
+        super().__init__(*own, 3)
+        for host in self._hosts:  # each on a machine of its own
+            monkeypatch.setenv("CODEINTEL_HOME", str(machine / host))
+            self._hosts[host] = ShardHost(*own)
 
     def call(self, host, call):
         return super().call(host, call.replace(self._here.encode(), self._there.encode()))
@@ -84,41 +88,36 @@ class Elsewhere(InProcessFleet):
         return sum(len(host._shards._sizes) for host in self._hosts.values())
 
 
-@pytest.fixture
-def machine(tmp_path, monkeypatch):
-    """Name the home of the hosts' machine."""
-    monkeypatch.setenv("CODEINTEL_HOME", str(tmp_path / "machine"))
-    return tmp_path / "machine"
-
-
 def test_hosts_copy_their_shards_and_answer_like_one_machine(
-    driver, mirrored, asked, machine, monkeypatch
+    driver, mirrored, asked, tmp_path, monkeypatch
 ):
-    hosts = Elsewhere(driver)
+    hosts = Elsewhere(driver, monkeypatch, tmp_path)
     with opened(driver, hosts) as it:
         shards = mirrored._repositories.view(SCOPES[0]).targets
         assert hits(it, asked[0]) == hits(
             mirrored, asked[0]
         )  # while they copy, it is searched here
-        until(lambda: hosts.copies() == 2 * len(shards))  # each on two of two hosts
+        until(lambda: hosts.copies() == 2 * len(shards))  # each on two of three hosts
         monkeypatch.setattr(it._engine.local, "search", None)  # from now on, hosts search alone
         chosen = [one for one in asked if one[0] == "semantic_search"][:90]
         for one in chosen:
             assert hits(it, one) == hits(mirrored, one), one
         assert not it.problems()
-        copies = list(mirror_folder(machine, URL).glob("v*/repositories/*/shards/*"))
-        assert len(copies) == len(shards)  # both hosts share their machine's
-        assert not list(machine.glob("**/.copying-*"))
+        for host in hosts._hosts:
+            folder = mirror_folder(tmp_path / host, URL)
+            copies = list(folder.glob("v*/repositories/*/shards/*"))
+            assert 0 < len(copies) < len(shards)
+            assert not list(folder.glob("**/.copying-*"))
 
 
-def test_copies_stay_within_their_limit(driver, mirrored, asked, machine):
+def test_copies_stay_within_their_limit(driver, mirrored, asked, tmp_path, monkeypatch):
     shards = mirrored._repositories.view(SCOPES[0]).targets
     sizes = [
         sum(part.stat().st_size for part in mirrored._engine.shard_of(one).folder.iterdir())
         for one in shards
     ]
     small = msgspec.structs.replace(driver, mirror_bytes=max(sizes) + min(sizes))
-    hosts = Elsewhere(small)
+    hosts = Elsewhere(small, monkeypatch, tmp_path)
     with opened(small, hosts) as it:
         for one in asked[:60]:
             assert hits(it, one) == hits(mirrored, one)
@@ -127,18 +126,18 @@ def test_copies_stay_within_their_limit(driver, mirrored, asked, machine):
             assert 0 < sum(host._shards._sizes.values()) <= small.mirror_bytes
 
 
-def test_copies_are_used_by_the_next_host(driver, mirrored, asked, machine):
+def test_copies_are_used_by_the_next_host(driver, mirrored, asked, tmp_path, monkeypatch):
     shards = mirrored._repositories.view(SCOPES[0]).targets
     for _ in range(2):
-        hosts = Elsewhere(driver)
+        hosts = Elsewhere(driver, monkeypatch, tmp_path)
         with opened(driver, hosts) as it:
             assert hosts.copies() in (0, 2 * len(shards))
             hits(it, asked[0])
             until(lambda hosts=hosts: hosts.copies() == 2 * len(shards))
 
 
-def test_host_without_access_to_the_bucket_is_named(driver, mirrored, asked, machine, monkeypatch):
-    hosts = Elsewhere(driver)
+def test_host_without_access_to_the_bucket_is_named(driver, mirrored, asked, tmp_path, monkeypatch):
+    hosts = Elsewhere(driver, monkeypatch, tmp_path)
     with opened(driver, hosts) as it:
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
         for _ in range(2):
@@ -148,4 +147,3 @@ def test_host_without_access_to_the_bucket_is_named(driver, mirrored, asked, mac
             it._engine.hosts.suspects.clear()
         assert hits(it, asked[0]) == hits(mirrored, asked[0])
         assert f"The bucket {URL} cannot be read" in " ".join(it.problems())
-    shutil.rmtree(machine, ignore_errors=True)

@@ -34,12 +34,13 @@ Here = Callable[[Sequence[Target]], Answer]
 class FleetEngine:
     """Engine over a fleet; safe to share between threads."""
 
-    def __init__(self, local: LocalEngine, fleet: Fleet) -> None:
+    def __init__(self, local: LocalEngine, fleet: Fleet, ranks_here: bool = False) -> None:
+        """Search on a fleet; ``ranks_here`` if no host sees all shards, but this process does."""
         self.local, self.fleet = local, fleet
         self.count, self.facets, self.sql = local.count, local.facets, local.sql
         self.points, self.read = local.points, local.read
         self.paths, self.revisions, self.end = local.paths, local.revisions, local.end
-        self.hosts = Hosts(local, fleet)
+        self.hosts = Hosts(local, fleet, ranks_here)
 
     def search(
         self,

@@ -21,18 +21,15 @@ import numpy.typing as npt
 from ...embedding.embedders import Embedders
 from ...errors import BucketError, CodeIntelError
 from ...index.shard.cache import Shards
-from ...index.shard.id_lists import Ids
 from ...index.shard.lexicon import WordScores
 from ...index.shard.manifest import FORMAT
 from ...index.shard.mapping import read_ahead
-from ...index.shard.vectors import Found as Closest
 from ...search.code_map.maps import CodeMaps
 from ...search.hit import Hit
 from ...search.lazy_hits import LazyHits, Segment
 from ...search.mask import ScopeMask
 from ...search.query import Bounds, SymbolQuery, TextQuery
-from ...search.ranking.pool import Definition
-from ...search.semantic.candidates import Found, Part, Scores, Statistics, candidates
+from ...search.semantic.candidates import Part, Statistics, candidates
 from ...search.semantic.closest import (
     NO_LISTS,
     Counts,
@@ -43,17 +40,16 @@ from ...search.semantic.closest import (
     counts_of,
     near_lists,
 )
-from ...search.semantic.hits import hydrated
 from ...search.semantic.plan import SearchPlan
-from ...search.semantic.rank import rank
 from ...search.symbols import SymbolMatches
 from ...settings import Settings
 from ...version import __version__
 from ..engine import Answer, Limit, Target
 from ..local import LocalEngine
 from ..memory import keep_freed_memory
-from ..semantic_search import embedders_of, map_of, part_of
+from ..semantic_search import map_of, part_of
 from ..symbol_search import matching
+from .found import RankedHits, packed_found, rank_found
 
 if TYPE_CHECKING:
     from ...index.update.ranges import Range
@@ -100,18 +96,6 @@ class Identity(NamedTuple):
         return "" if self.root == other.root else f"it does not see the folder {self.root}"
 
 
-class ShardFound(NamedTuple):
-    """Candidates of one shard, with the scores that a ranking needs."""
-
-    target: Target
-    lexical_ids: Ids
-    lexical: Any  # BM25, above 0
-    closest: list[Closest]
-    defines: dict[int, Definition]
-    overviews: list[int]
-    scores: Scores
-
-
 class NamedHit(NamedTuple):
     """Definition, with its sort key among those of other hosts."""
 
@@ -119,14 +103,6 @@ class NamedHit(NamedTuple):
     length: int
     number: int
     hit: Hit
-
-
-class RankedHits(NamedTuple):
-    """Hits of a semantic search, and whether any of them folds others."""
-
-    hits: list[Hit]
-    confidence: float | None
-    has_folds: bool
 
 
 def packed(method: str, *arguments: Any) -> bytes:
@@ -249,14 +225,7 @@ class ShardHost:
                 for part, own in zip(parts, near, strict=True)
                 if not bounds.reached()
             ]
-        found = [
-            ShardFound(
-                target, one.lexical_ids, one.lexical, one.closest, one.defines, one.overviews,
-                one.scores(),
-            )
-            for target, one in zip(targets, pruned(of_shards, most), strict=False)
-        ]  # fmt: skip
-        return pickle.dumps(found, pickle.HIGHEST_PROTOCOL)
+        return packed_found(targets, of_shards, most)
 
     def rank(
         self,
@@ -267,23 +236,7 @@ class ShardHost:
         most: int,
     ) -> RankedHits:
         """Rank the candidates of all hosts, by shard in ``order``, and read the best."""
-        by_shard = {one.target.shard: one for own in candidates for one in pickle.loads(own)}
-        found: list[ShardFound] = [by_shard[shard] for shard in order if shard in by_shard]
-        parts = [
-            Part(self._engine.shard_of(one.target), one.target.repo, EVERY, EVERY) for one in found
-        ]
-        present, _ = embedders_of(parts, self._embedders)
-        plan = plan._replace(embedders=present)
-        own = [
-            Found(
-                part, one.lexical_ids, one.lexical, one.closest, one.defines, one.overviews,
-                NO_SCORES, [], plan.vector(part.shard.manifest.space), one.scores,
-            )
-            for part, one in zip(parts, found, strict=True)
-        ]  # fmt: skip
-        ranked = rank(own, plan, collection, most)
-        hits = hydrated({part.shard.id: part.shard for part in parts}, ranked.chunks)
-        return RankedHits(hits, ranked.confidence, ranked.has_folds)
+        return rank_found(self._engine, candidates, order, plan, collection, most)
 
     # builds
 
@@ -322,30 +275,3 @@ def _shards_of(settings: Settings, root: Path) -> Shards:
     if not own.is_dir():  # the driver's home is on another machine
         own = Settings.from_environment().home
     return CopiedShards(root, settings, own)
-
-
-def pruned(found: Sequence[Found], most: int) -> list[Found]:
-    """Drop the candidates that cannot be among the ``most`` best of these shards."""
-    words = _cut([one.lexical for one in found], most)
-    best = [
-        one._replace(lexical_ids=one.lexical_ids[mask], lexical=one.lexical[mask])
-        for one, mask in zip(found, words, strict=True)
-    ]
-    for space in {one.space for one in found}:
-        own = [at for at, one in enumerate(best) if one.space == space]
-        for step in range(max((len(best[at].closest) for at in own), default=0)):
-            masks = _cut([best[at].closest[step].scores for at in own], most)
-            for at, mask in zip(own, masks, strict=True):
-                steps = list(best[at].closest)
-                steps[step] = Closest(steps[step].ids[mask], steps[step].scores[mask])
-                best[at] = best[at]._replace(closest=steps)
-    return best
-
-
-def _cut(scores: Sequence[Floats], most: int) -> list[Mask]:
-    """Return the masks of the ``most`` highest scores of all, with those that tie."""
-    every = np.concatenate(scores) if scores else np.zeros(0)
-    if len(every) <= most:
-        return [np.ones(len(one), bool) for one in scores]
-    last = -np.partition(-every, most - 1)[most - 1]
-    return [one >= last for one in scores]

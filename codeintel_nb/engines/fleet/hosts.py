@@ -32,8 +32,8 @@ class Reply(NamedTuple):
 class Hosts:
     """Hosts of a fleet, each with its shards; safe to share between threads."""
 
-    def __init__(self, local: LocalEngine, fleet: Fleet) -> None:
-        self.local, self.fleet = local, fleet
+    def __init__(self, local: LocalEngine, fleet: Fleet, ranks_here: bool) -> None:
+        self.local, self.fleet, self.ranks_here = local, fleet, ranks_here
         self._sizes = dict[str, int]()  # chunks of each shard that was placed
         self._places: tuple[tuple[str, ...], dict[str, str]] = ((), {})
         self._warm = dict[str, set[str]]()  # shards that each host was told to open

@@ -18,7 +18,7 @@ from ...search.semantic.closest import Shortlist, limit_of, shortlists, summed
 from ...search.semantic.plan import SearchPlan, depth
 from ..engine import Answer, Target
 from ..semantic_search import nothing_in_scope, part_of, planned_search, words_alone
-from .host import RankedHits
+from .found import RankedHits, rank_found
 from .hosts import Hosts
 
 
@@ -122,6 +122,8 @@ def _ranked(
         return None
     candidates: list[bytes] = [reply.value for reply in replies]
     order = [one.shard for one in targets]
+    if hosts.ranks_here:
+        return rank_found(hosts.local, candidates, order, plan, collection, most)
     ranked: RankedHits | None = hosts.ask_one(
         bounds, "rank", candidates, order, plan, collection, most
     )

@@ -33,25 +33,25 @@ class Collections:
     def of(self, key: Hashable, parts: Sequence[Part], terms: tuple[str, ...]) -> Collection:
         """Return the statistics of shards for some terms; ``key`` names the shards."""
         with self._lock:
-            kept = self._collections.get(key)
-            if kept is not None:
+            collection = self._collections.get(key)
+            if collection is not None:
                 self._collections.move_to_end(key)
-        if kept is None:
+        if collection is None:
             every = Statistics.summed([statistics(part) for part in parts])
-            kept = Collection(every, folders_above(parts))
+            collection = Collection(every, folders_above(parts))
             with self._lock:
-                self._collections[key] = kept
+                self._collections[key] = collection
                 while len(self._collections) > MAX_COLLECTIONS:
                     self._collections.popitem(last=False)
-        counts = kept.statistics.frequencies
+        counts = collection.statistics.frequencies
         if new := tuple(term for term in terms if term not in counts):
             total = Counter[str]()
             for part in parts:
                 total.update(frequencies(part, new))
             counts = {**counts, **total}
-            self._keep(key, kept, counts if len(counts) <= MAX_TERMS else dict(total))
+            self._keep(key, collection, counts if len(counts) <= MAX_TERMS else dict(total))
         own = {term: counts[term] for term in terms}
-        return Collection(kept.statistics._replace(frequencies=own), kept.folders)
+        return Collection(collection.statistics._replace(frequencies=own), collection.folders)
 
     def _keep(self, key: Hashable, collection: Collection, counts: dict[str, int]) -> None:
         statistics = collection.statistics._replace(frequencies=counts)
