@@ -219,3 +219,15 @@ def test_header_is_detected_as_c_or_cpp():
         "a.h", b"namespace shop {\nclass Cart { int total() { return 1; } };\n}\n"
     )
     assert (document.language, [s.name for s in document.symbols]) == ("cpp", ["Cart", "total"])
+
+
+def test_documentation_is_the_same_in_every_run():
+    """A docstring in several parts: an f-string. The parser names its parts in any order."""
+    parts = "".join(f"        Part {n} of {{name}}.\n" for n in range(20))
+    text = "".join(
+        f'def function_{n}(name):\n    f"""\n    Joins {{name}} {n}.\n{parts}    """\n\n'
+        for n in range(40)
+    )
+    for _ in range(5):
+        docs = {symbol.doc for symbol in document_of("a.py", text.encode()).symbols}
+        assert docs == {"Joins"}

@@ -17,6 +17,7 @@ class Docs:
     """Documentation of a file's definitions: comments above, or docstrings."""
 
     def __init__(self, content: bytes, leading: list[Any], inside: list[Any]) -> None:
+        """Take nodes with documentation, before definitions and inside them, in their order."""
         self._content = content
         self._by_end: dict[int, Any] = {}  # by row
         for node in leading:
@@ -33,7 +34,9 @@ class Docs:
                 # it documents the definition after the empty line
                 self._by_end[row + 1] = node
         self.rows = {row: node.start_point[0] for row, node in self._by_end.items()}
-        self._inside = {node.parent.parent.parent.parent.id: node for node in inside}
+        self._inside: dict[int, Any] = {}
+        for node in inside:  # an f-string has several parts
+            self._inside.setdefault(node.parent.parent.parent.parent.id, node)
 
     def of(self, node: Any) -> str:
         if docstring := self._inside.get(node.id):

@@ -141,7 +141,10 @@ def _read(content: bytes, language: str, root: Any) -> Syntax:
 
     how = LANGUAGES[language]
     _, plain, special = _tools(language)
-    captured = QueryCursor(plain).captures(root)
+    # they come in any order, different from run to run
+    captured = {
+        name: sorted(nodes, key=_place) for name, nodes in QueryCursor(plain).captures(root).items()
+    }
     definitions = [
         Definition(node, how.nodes[node.type], name_of(node, content))
         for node in captured.get("d", [])
@@ -196,6 +199,10 @@ def _read(content: bytes, language: str, root: Any) -> Syntax:
     if symbols and (inner or language == "template"):
         symbols.sort(key=lambda symbol: (symbol.start_line, -symbol.end_line))
     return Syntax(root, symbols, inner, docs.rows)
+
+
+def _place(node: Any) -> tuple[int, int, int]:
+    return node.start_byte, -node.end_byte, node.kind_id
 
 
 def _part(content: bytes, node: Any, language: str) -> tuple[str, Any]:
