@@ -141,10 +141,7 @@ def _read(content: bytes, language: str, root: Any) -> Syntax:
 
     how = LANGUAGES[language]
     _, plain, special = _tools(language)
-    # they come in any order, different from run to run
-    captured = {
-        name: sorted(nodes, key=_place) for name, nodes in QueryCursor(plain).captures(root).items()
-    }
+    captured = _captured(plain, root)
     definitions = [
         Definition(node, how.nodes[node.type], name_of(node, content))
         for node in captured.get("d", [])
@@ -199,6 +196,14 @@ def _read(content: bytes, language: str, root: Any) -> Syntax:
     if symbols and (inner or language == "template"):
         symbols.sort(key=lambda symbol: (symbol.start_line, -symbol.end_line))
     return Syntax(root, symbols, inner, docs.rows)
+
+
+def _captured(query: Any, root: Any) -> dict[str, list[Any]]:
+    """Return a query's nodes by name, in their order: the parser's differs from run to run."""
+    from tree_sitter import QueryCursor
+
+    captures = QueryCursor(query).captures(root)
+    return {name: sorted(nodes, key=_place) for name, nodes in captures.items()}
 
 
 def _place(node: Any) -> tuple[int, int, int]:
