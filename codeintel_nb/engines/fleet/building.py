@@ -58,7 +58,7 @@ class Cluster:
         try:
             fleet = fleet_of(work.settings)()
         except CodeIntelError as error:
-            self.problem = str(error)
+            self.problem = f"{error} Until then, this machine builds."
             yield from build_in_workers(work, ranges, _workers(work), progress, stopped)
             return
         run = FleetBuild(fleet, work, ranges, progress, stopped)
@@ -102,7 +102,7 @@ class FleetBuild:
             self._meet()
             self._assign()
             if self._waiting and not any(self._running.values()):
-                self.problem = "No host of the cluster can build: this machine did."
+                self.problem = "No host of the cluster can build, so this machine did."
                 break
             time.sleep(LOOK_S)
             yield from self._look()

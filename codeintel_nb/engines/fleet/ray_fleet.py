@@ -7,7 +7,11 @@ package in the same version, and the index at one path.
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ...errors import EngineError, MissingExtra
@@ -32,6 +36,21 @@ class RayHost:
         self._host.cancel(call)
 
 
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep the process's handler of SIGTERM: with Ray's, a server cannot end its requests."""
+    if os.name == "nt":
+        yield
+        return
+    libc = ctypes.CDLL(None)
+    before = ctypes.create_string_buffer(1024)  # more than the system's struct
+    libc.sigaction(int(signal.SIGTERM), None, before)
+    try:
+        yield
+    finally:  # not by Python's function: this is not the main thread
+        libc.sigaction(int(signal.SIGTERM), before, None)
+
+
 class RayFleet(ActorFleet):
     """Hosts on the nodes of a Ray cluster."""
 
@@ -53,10 +72,11 @@ class RayFleet(ActorFleet):
         try:
             if address != AUTO:
                 check_address(address)
-            self._ray.init(
-                address=address, log_to_driver=False, logging_level="ERROR",
-                ignore_reinit_error=True,
-            )  # fmt: skip
+            with _own_sigterm():
+                self._ray.init(
+                    address=address, log_to_driver=False, logging_level="ERROR",
+                    ignore_reinit_error=True,
+                )  # fmt: skip
         except Exception as error:  # also RuntimeError, and those of its transport
             reason = " ".join(str(error).split())[:200].rstrip(".")
             raise EngineError(
