@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ from .vocabulary import MAX_WORDS, Vocabulary, WordParts, Words
 Vectors = npt.NDArray[np.float32]
 
 TABLE = Path(__file__).parent / "table"
+Precise = npt.NDArray[np.float64]
+_Float = TypeVar("_Float", np.float32, np.float64)
 _WORD = re.compile(r"[A-Za-z0-9_]+")
 _BATCH = 1024  # texts whose token rows are in memory at once
 
@@ -42,6 +44,14 @@ class Embedder(Protocol):
 
     def embed_code(self, texts: Sequence[str]) -> Vectors:
         """Return (n, dim) unit rows of texts from ``embedder_input``."""
+        ...
+
+    def embed_precisely(self, texts: Sequence[str]) -> Precise:
+        """Return the same rows in double precision.
+
+        Products of single precision depend on the processor: too much for scores that hosts of
+        different kinds must agree on.
+        """
         ...
 
     def embed_query(self, text: str) -> Vectors:
@@ -78,37 +88,45 @@ class StaticEmbedder:
                 self._vocabulary, self._tokens = Vocabulary(), WordParts()
             return self._vocabulary
 
+    def embed_precisely(self, texts: Sequence[str]) -> Precise:
+        words = self.vocabulary.words_of([_WORD.findall(text) for text in texts])
+        return self._sums(words, np.float64)
+
     def embed_code(self, texts: Sequence[str]) -> Vectors:
         batches = [texts[i : i + _BATCH] for i in range(0, len(texts), _BATCH)]
         vectors = [self._embed(batch) for batch in batches]
         return np.concatenate(vectors) if vectors else np.zeros((0, self.dim), np.float32)
 
     def embed_query(self, text: str) -> Vectors:
-        return self._embed([text])
+        return self.embed_precisely([text]).astype(np.float32)
 
     def _embed(self, texts: Sequence[str]) -> Vectors:
         return self.embed_words(self.vocabulary.words_of([_WORD.findall(text) for text in texts]))
 
     def embed_words(self, words: Words) -> Vectors:
         """Embed texts by their words: runs of letters, digits and underscores."""
+        return self._sums(words, np.float32)
+
+    def _sums(self, words: Words, kind: type[_Float]) -> npt.NDArray[_Float]:
+        """Return the normalized sums of the rows of each text, in a precision."""
         with self._lock:
             if words.vocabulary is not self._vocabulary:
                 self._vocabulary, self._tokens = words.vocabulary, WordParts()
             self._learn()
             tokens, lengths = self._tokens.ids_of(words.numbers)
         if not len(tokens):
-            return np.zeros((words.texts, self.dim), np.float32)
+            return np.zeros((words.texts, self.dim), kind)
         keys = np.repeat(words.owners, lengths) * len(self._table) + tokens
         keys, counts = np.unique(keys, return_counts=True)
         rows = keys % len(self._table)
-        weights = np.sqrt(counts, dtype=np.float32)
+        weights = np.sqrt(counts, dtype=kind)
         ends = np.searchsorted(keys, np.arange(1, words.texts + 1) * len(self._table)).tolist()
-        vectors = np.zeros((words.texts, self.dim), np.float32)
+        vectors = np.zeros((words.texts, self.dim), kind)
         begin = 0
         # one product per text is faster than np.add.reduceat over all rows
         for text, end in enumerate(ends):
             if end > begin:
-                vectors[text] = weights[begin:end] @ self._table[rows[begin:end]].astype(np.float32)
+                vectors[text] = weights[begin:end] @ self._table[rows[begin:end]].astype(kind)
             begin = end
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
         return vectors

@@ -57,11 +57,15 @@ def fleet_of(settings: Settings) -> Callable[[], Fleet]:
         from .fleet.dask_fleet import DaskFleet
 
         return lambda: DaskFleet(address, settings, root)
+    if scheme == "dask-gateway" and address:
+        from .fleet.dask_fleet import GatewayFleet
+
+        return lambda: GatewayFleet(address, settings, root)
     if scheme == "ray" and address:
         from .fleet.ray_fleet import RayFleet
 
         return lambda: RayFleet(address, settings, root)
     raise CodeIntelError(
         f"There is no engine {settings.engine!r}. Use dask://HOST:8786, dask://local, "
-        "ray://HOST:6379, ray://auto or local."
+        "dask-gateway://CLUSTER, ray://HOST:6379, ray://auto or local."
     )

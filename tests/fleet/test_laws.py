@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 import threading
 from collections import Counter
 from concurrent.futures import Future
@@ -93,6 +96,30 @@ def test_two_hosts_open_each_shard(home, local):
         shards = {one.shard for one in local._repositories.view(SCOPES[0]).targets}
         own = [host._shards for host in hosts._hosts.values()]
         until(lambda: all(sum(one in shard for shard in own) == 2 for one in shards))
+
+
+ANSWERS = """
+import pickle, sys
+from codeintel_nb import Workspace
+from tests.fleet.law import answer
+settings, chosen = pickle.load(sys.stdin.buffer)
+with Workspace(settings, here=None, follow=False) as workspace:
+    pickle.dump([answer(workspace, *one) for one in chosen], sys.stdout.buffer)
+"""
+
+
+def test_same_scores_on_processors_of_different_kinds(home, local, asked):
+    """OpenBLAS computes sums of single precision in another order on each."""
+    chosen = [one for one in asked if one[0] == "semantic_search"]
+    assert len(chosen) > 150
+    expected = [answer(local, *one) for one in chosen]
+    for kind in ("Prescott", "Haswell", "SkylakeX"):
+        done = subprocess.run(
+            [sys.executable, "-c", ANSWERS], input=pickle.dumps((home, chosen)), check=True,
+            capture_output=True, env={**os.environ, "OPENBLAS_CORETYPE": kind},
+        )  # fmt: skip
+        for one, own, other in zip(chosen, expected, pickle.loads(done.stdout), strict=True):
+            assert own == other, (kind, one)
 
 
 class OneBlind(InProcessFleet):

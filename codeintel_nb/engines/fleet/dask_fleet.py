@@ -1,7 +1,8 @@
 """Fleet of a Dask cluster: an actor on each worker.
 
-The cluster comes from its own tools: dask-jobqueue, dask-kubernetes and dask-gateway give the
-address of a scheduler. Workers need this package in the same version, and the index at one path.
+The cluster comes from its own tools: dask-jobqueue and dask-kubernetes give the address of a
+scheduler, Dask Gateway a cluster's name. Workers need this package in the same version, and the
+index at one path.
 """
 
 from __future__ import annotations
@@ -49,30 +50,33 @@ class DaskFleet(ActorFleet):
         try:
             import distributed
         except ImportError:
-            raise MissingExtra("dask", needed_by=f"The engine dask://{address}") from None
-        dask: Any = distributed
+            raise MissingExtra("dask", needed_by=f"The engine {settings.engine}") from None
+        self._dask: Any = distributed
         self._count = workers
         self._cluster: Any = None
         try:
-            if address == LOCAL:
-                self._cluster = dask.LocalCluster(
-                    n_workers=workers, threads_per_worker=2, dashboard_address="127.0.0.1:0",
-                    silence_logs=logging.ERROR,
-                )  # fmt: skip
-            else:
-                check_address(address)
-            place = self._cluster or f"tcp://{address}"
-            self._client: Any = dask.Client(
-                place, timeout=CONNECT_S, set_as_default=False, direct_to_workers=True
-            )
+            self._client: Any = self._connected(address)
         except (OSError, TimeoutError, ValueError, RuntimeError) as error:
-            if self._cluster is not None:
-                self._cluster.close()
+            self._close_cluster()
             raise EngineError(
                 f"The Dask scheduler at {address} does not answer ({error}). Check the address "
                 "and that the cluster runs, or leave the engine setting empty."
             ) from None
         self._begin()
+
+    def _connected(self, address: str) -> Any:
+        """Return a client of a scheduler."""
+        if address == LOCAL:
+            self._cluster = self._dask.LocalCluster(
+                n_workers=self._count, threads_per_worker=2, dashboard_address="127.0.0.1:0",
+                silence_logs=logging.ERROR,
+            )  # fmt: skip
+        else:
+            check_address(address)
+        place = self._cluster or f"tcp://{address}"
+        return self._dask.Client(
+            place, timeout=CONNECT_S, set_as_default=False, direct_to_workers=True
+        )
 
     def _workers(self) -> set[str]:
         if self._cluster is not None and len(self._cluster.workers) < self._count:
@@ -97,5 +101,34 @@ class DaskFleet(ActorFleet):
 
     def _leave(self) -> None:
         self._client.close()
+        self._close_cluster()
+
+    def _close_cluster(self) -> None:
+        """Close the cluster of this machine, if it was started here."""
         if self._cluster is not None:
             self._cluster.close()
+
+
+class GatewayFleet(DaskFleet):
+    """Hosts on the workers of a cluster behind Dask Gateway, by its name.
+
+    The address of the gateway and the credentials are those of Dask's configuration.
+    """
+
+    def _connected(self, address: str) -> Any:
+        try:
+            import dask_gateway
+        except ImportError:
+            raise EngineError(
+                f"The engine {self.arguments[0].engine} needs Dask Gateway's client. "
+                "Run: pip install dask-gateway"
+            ) from None
+        gateway: Any = dask_gateway
+        try:  # it closes itself, and must not be closed before
+            self._cluster = gateway.Gateway().connect(address, shutdown_on_close=False)
+            return self._cluster.get_client(set_as_default=False)
+        except gateway.GatewayClusterError as error:
+            raise ValueError(error) from None
+
+    def _workers(self) -> set[str]:
+        return set(self._client.scheduler_info(n_workers=-1)["workers"])

@@ -262,7 +262,8 @@ def _refined(by_shard: list[Found], by_vectors: list[Scored], plan: SearchPlan) 
     for (at, chunk), _ in near:
         shard = by_shard[at].part.shard
         inputs.append(embedder_input(shard.paths[int(shard.chunk_file[chunk])], shard.text(chunk)))
-    exact = np.round(embedder.embed_code(inputs) @ vector, DIGITS).tolist() if inputs else []
+    cosines = embedder.embed_precisely(inputs) @ vector.astype(np.float64)
+    exact = np.round(cosines, DIGITS).tolist()
     refined = [
         Ranked(_candidate(by_shard, *place), score)
         for (place, _), score in zip(near, exact, strict=True)
