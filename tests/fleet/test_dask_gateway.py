@@ -6,6 +6,7 @@ import gc
 import os
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -46,7 +47,7 @@ def gateway(tmp_path_factory):
     address = f"http://127.0.0.1:{proxy}"
     with dask.config.set({"gateway.address": address}), running(command, folder / "log"):
         client = Gateway()
-        until(lambda: is_ready(client))
+        until(partial(is_ready, client))
         yield client
         del client
         gc.collect()  # its failing destructor must not disturb what comes next
