@@ -20,6 +20,15 @@ class _Literal(NamedTuple):
     inner: bytes  # the longest anywhere in the match
 
 
+class Choices(NamedTuple):
+    """ASCII literals of which a pattern matches any, lower-case if it ignores case."""
+
+    literals: tuple[bytes, ...]  # empty for another pattern
+    insensitive: bool
+
+
+NO_CHOICES = Choices((), False)
+MAX_CHOICES = 8  # each is looked for by itself
 _ANY = _Literal(None, b"", b"", b"")
 _NONE = _Literal(b"", b"", b"", b"")
 
@@ -55,6 +64,44 @@ def word_literal(pattern: str) -> tuple[bytes, tuple[bool, bool]] | None:
     ):
         return None
     return literal.encode("utf-8", "replace"), (before, behind)
+
+
+@lru_cache(256)
+def literal_choices(pattern: str, is_regex: bool, insensitive: bool) -> Choices:
+    """Return the literals of which a pattern matches any, and nothing else."""
+    if not is_regex:
+        texts: list[str] | None = [pattern]
+    else:
+        expression = parsed(pattern)
+        if expression is None:
+            return NO_CHOICES
+        insensitive = insensitive or bool(expression.state.flags & re.IGNORECASE)
+        texts = _choices(expression)
+    if not texts or not all(text and text.isascii() and "\n" not in text for text in texts):
+        return NO_CHOICES
+    own = [(text.lower() if insensitive else text).encode() for text in texts]
+    return Choices(tuple(dict.fromkeys(own)), insensitive)
+
+
+def _choices(items: Iterable[Any]) -> list[str] | None:
+    """Return every text that an expression matches; None if they are too many, or unknown."""
+    texts = [""]
+    for kind, value in items:
+        if kind is op.LITERAL:
+            own: list[str] | None = [chr(value)]
+        elif kind is op.IN and all(one is op.LITERAL for one, _ in value):
+            own = [chr(code) for _, code in value]
+        elif kind is op.SUBPATTERN and not value[1] and not value[2]:
+            own = _choices(value[3])
+        elif kind is op.BRANCH:
+            branches = [_choices(branch) for branch in value[1]]
+            own = None if None in branches else [text for one in branches for text in one or ()]
+        else:
+            own = None
+        if own is None or len(texts) * len(own) > MAX_CHOICES:
+            return None
+        texts = [text + more for text in texts for more in own]
+    return texts
 
 
 def is_word(character: str) -> bool:

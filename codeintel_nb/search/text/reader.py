@@ -25,6 +25,9 @@ from .searchable import Searchable
 
 _WORD = bytes(is_word(chr(code)) for code in range(256))
 
+_LOWER = bytes(range(256)).lower()
+_FOLDED = frozenset(b"ks")  # which the Kelvin sign and the long s match, without their case
+
 # start and end of the first match within two offsets, or -1
 Finder = Callable[[int, int], tuple[int, int]]
 
@@ -178,11 +181,13 @@ def _read(
             size = 0
         size += end - begin
         if at_once:
-            lines = (
-                _lines_with(view, literal, begin, end)
-                if literal is not None and not any(plan.pattern.alone)
-                else _lines_in(view, first_in, begin, end)
-            )
+            if literal is None:
+                choices = _lines_with_any(plan, begin, end)
+                lines = _lines_by_re2(plan, begin, end) if choices is None else choices
+            elif not any(plan.pattern.alone):
+                lines = _lines_with(view, literal, begin, end)
+            else:
+                lines = _lines_in(view, first_in, begin, end)
             if not collector.take_all(lines):
                 return False
             continue
@@ -212,6 +217,63 @@ def _lines_with(view: Str, literal: bytes, begin: int, end: int) -> list[Match]:
             line_end = end
         keep((rfind(b"\n", begin, at) + 1 or begin, line_end, at, 0))
         at = find(literal, line_end, end)
+    return matches
+
+
+def _lines_with_any(plan: TextPlan, begin: int, end: int) -> list[Match] | None:
+    """Return the lines with one of several literals in a range.
+
+    None if the pattern is none, or ignores the case of text that is not ASCII.
+    """
+    literals, insensitive = plan.pattern.choices
+    matches, text, offset = list[Match](), plan.shard.view, 0
+    if not literals:
+        return None
+    if insensitive:
+        part = bytes(memoryview(plan.shard.content)[begin:end])
+        if not part.isascii() and any(set(one) & _FOLDED for one in literals):
+            return None
+        text, offset = Str(part.translate(_LOWER)), begin
+        begin, end = 0, end - begin
+    find, rfind = text.find, text.rfind
+    places = [find(one, begin, end) for one in literals]
+    while (at := min((place for place in places if place >= 0), default=-1)) >= 0:
+        line_end = find(b"\n", at, end)
+        if line_end < 0:
+            line_end = end
+        line = rfind(b"\n", begin, at) + 1 or begin
+        matches.append((line + offset, line_end + offset, at + offset, 0))
+        places = [
+            find(one, line_end, end) if 0 <= place < line_end else place
+            for one, place in zip(literals, places, strict=True)
+        ]
+    return matches
+
+
+def _lines_by_re2(plan: TextPlan, begin: int, end: int) -> list[Match]:
+    """Return the lines with a match in a range, without a Python function per line."""
+    content, certain, search = plan.shard.content, plan.required, plan.pattern.search
+    find, rfind, matches = plan.shard.view.find, plan.shard.view.rfind, list[Match]()
+    assert search is not None  # a pattern rejected by re2 has no ranges here
+    keep = matches.append
+    at = find(certain, begin, end) if certain else begin
+    while 0 <= at < end:
+        if certain:
+            line_end = find(b"\n", at, end)
+            line_end = end if line_end < 0 else line_end
+            line = rfind(b"\n", begin, at) + 1 or begin
+            start, _ = search(content, line, line_end)[0]
+            if start >= 0:
+                keep((line, line_end, start, 0))
+            at = find(certain, line_end, end)
+            continue
+        start, last = search(content, at, end)[0]
+        if not 0 <= start < end:  # an empty match after the last line does not count
+            break
+        line_end = find(b"\n", start if last <= start else last - 1, end)
+        line_end = end if line_end < 0 else line_end
+        keep((rfind(b"\n", begin, start) + 1 or begin, line_end, start, 0))
+        at = line_end + 1
     return matches
 
 
@@ -253,7 +315,7 @@ def _finder(plan: TextPlan) -> Finder:
         return start, start
 
     def pattern_in(begin: int, end: int) -> tuple[int, int]:
-        start, last = search(content, begin, end)
+        start, last = search(content, begin, end)[0]
         # an empty match after the last line does not count
         return (start, last) if start < end else (-1, -1)
 
@@ -262,7 +324,7 @@ def _finder(plan: TextPlan) -> Finder:
         while at >= 0:
             line_end = find(b"\n", at, end)
             line_end = end if line_end < 0 else line_end
-            start, last = search(content, rfind(b"\n", begin, at) + 1 or begin, line_end)
+            start, last = search(content, rfind(b"\n", begin, at) + 1 or begin, line_end)[0]
             if start >= 0:
                 return start, last
             at = find(certain, line_end, end)
@@ -302,7 +364,7 @@ def _read_lines_together(
         text = content[begin:end]  # a copy: the search must not see the next file
         at = begin
         while at < end:
-            start, last = search(text, at - begin, end - begin)
+            start, last = search(text, at - begin, end - begin)[0]
             if start < 0 or start >= end - begin:
                 break  # an empty match after the last line does not count
             start, last = start + begin, last + begin
