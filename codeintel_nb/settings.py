@@ -49,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True):
     shard_bytes: int = 64_000_000  # text in one shard; a larger shard takes more memory to build
     piece_bytes: int = 4_000_000  # text in a piece, read by one process of a large build
     build_workers: int = 0  # processes of a large build; 0: as many as CPUs and memory allow
-    engine: str = ""  # of a server: a cluster's address; empty for this machine
+    engine: str = ""  # of searches on a server, and of builds; empty for this machine
     search_processes: int = 0  # of a server, for semantic searches; 0: one per CPU, at most 4
     # read to count matches beyond a search's limit; after that the total is a lower bound
     count_bytes: int = 256_000_000

@@ -125,16 +125,18 @@ def refresh(args: argparse.Namespace, workspace: Workspace) -> int:
             code = ERROR
             print(f"codeintel: {name}: {outcome}", file=sys.stderr, flush=True)
         else:
-            _print(args, outcome, partial(summary, outcome))
+            _print(args, outcome, partial(_summary, outcome))
     return code
 
 
+def _summary(report: IndexReport) -> str:
+    return "\n".join(filter(None, (summary(report), report.cluster_problem)))
+
+
 def _report(report: IndexReport) -> str:
-    lines = [summary(report), f"left out: {skipped(report.skipped)}"]
+    lines = [_summary(report), f"left out: {skipped(report.skipped)}"]
     if report.truncated:
         lines.append(f"{plural(report.truncated, 'chunk')} truncated to the model's maximum length")
-    if report.cluster_problem:
-        lines.append(report.cluster_problem)
     if report.secrets:
         lines.append(
             "likely secrets, not indexed: "

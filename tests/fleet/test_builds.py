@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
+import time
+from functools import partial
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
 from codeintel_nb import Workspace
-from codeintel_nb.engines.fleet import building
+from codeintel_nb.engines.fleet import building, host_builds
 from codeintel_nb.engines.fleet.host import packed
-from codeintel_nb.engines.fleet.host_builds import Slots
+from codeintel_nb.engines.fleet.host_builds import BuildState, HostBuilds, Sample
 from codeintel_nb.engines.fleet.in_process import InProcessFleet
-from codeintel_nb.errors import IndexingCancelled
+from codeintel_nb.errors import EngineError, IndexingCancelled
 from codeintel_nb.index.shard.manifest import read_manifest
-from codeintel_nb.index.store import read_snapshot
+from codeintel_nb.index.store import Store, read_snapshot
 from codeintel_nb.index.update import build
 from codeintel_nb.index.update.report import ignore
 from codeintel_nb.index.update.updater import embedder_of, update
+from codeintel_nb.index.update.work import Work
 from codeintel_nb.settings import Settings
+from codeintel_nb.sources.repository import worktree
 from tests.conftest import write_tree
 from tests.fleet.cluster import dask_cluster
 from tests.full.programs import free_port
@@ -103,9 +109,9 @@ def test_crash_on_a_host_costs_only_its_file(tmp_path, tree, monkeypatch):
 
 
 @contextlib.contextmanager
-def built_here(tmp_path, monkeypatch, fleet=InProcessFleet):
+def built_here(tmp_path, monkeypatch, fleet=InProcessFleet, **changes):
     """Open a workspace whose builds run in this process, on a fleet of threads."""
-    settings = settings_of(tmp_path / "home")
+    settings = settings_of(tmp_path / "home", **changes)
 
     def build_here(settings, repository, progress, cancel, rebuild, *rest):
         cluster = building.Cluster()
@@ -141,22 +147,125 @@ def test_ranges_of_a_lost_host_are_built_by_another(tmp_path, tree, monkeypatch)
     with built_here(tmp_path, monkeypatch, OneDies) as workspace:
         report = workspace.index(tree)
         assert report.files == 120
+        assert "The host thread-1 was lost" in report.cluster_problem
         assert len(workspace.search_text("def function_", limit=5_000)) == 3_600
         paths = [hit.path for hit in workspace.list_paths()]
         assert len(set(paths)) == len(paths) == 120
 
 
-def test_hosts_without_the_files_leave_the_build_here(tmp_path, tree, monkeypatch):
+def test_hosts_with_other_files_leave_the_build_here(tmp_path, tree, monkeypatch):
     def make(settings, root):
         fleet = InProcessFleet(settings, root)
         for host in fleet._hosts.values():
-            host.build_slots = lambda work: Slots("elsewhere", 0)
+            host.build_slots = lambda work, sample, own=host._builds: own.slots(
+                work, [*sample, sample[0]._replace(size=1)]
+            )
         return fleet
 
     with built_here(tmp_path, monkeypatch, make) as workspace:
         report = workspace.index(tree)
         assert report.files == 120
-        assert "No host of the cluster can build" in report.cluster_problem
+        assert re.search(
+            r"The cluster cannot build \(thread-0: it has another version of .*This machine built",
+            report.cluster_problem,
+        )
+
+
+@pytest.mark.parametrize("path", ["gone.py", "part1/f001.py"])
+def test_host_compares_files_with_its_driver(tmp_path, tree, path):
+    settings = settings_of(tmp_path / "home")
+    stored = Store(settings.home).create(worktree(tree))
+    work = Work(settings, stored.repository, (), (), True)
+    own = (tree / "part1" / "f001.py").stat()
+    same = Sample("part1/f001.py", own.st_size, int(own.st_mtime))
+    builds = HostBuilds()
+    assert builds.slots(work, [same]).builds == 2
+    other = builds.slots(work, [same, Sample(path, own.st_size + 1, int(own.st_mtime))])
+    assert other.builds == 0
+    assert str(tree / path) in other.reason
+
+
+class Failing(InProcessFleet):
+    """Hosts whose builds fail after some."""
+
+    faulty = ("thread-0",)
+
+    def __init__(self, settings, root):
+        super().__init__(settings, root)
+        for name in self.faulty:
+            host = self._hosts[name]
+            host.build_states = partial(self._states, host)
+
+    def _states(self, host, names):
+        states = host._builds.states(names)
+        fault = BuildState(None, None, None, "OSError: [Errno 28] No space left on device")
+        return {name: one if one.result is None else fault for name, one in states.items()}
+
+
+class AllFailing(Failing):
+    faulty = ("thread-0", "thread-1")
+
+
+def test_fault_of_a_host_is_named_and_others_build(tmp_path, tree, monkeypatch):
+    with built_here(tmp_path, monkeypatch, Failing) as workspace:
+        report = workspace.index(tree)
+        assert report.files == 120
+        assert "The host thread-0 failed (OSError: [Errno 28]" in report.cluster_problem
+        assert len(set(workspace.search_text("function_", limit=5_000)["path"])) == 120
+
+
+def test_failed_build_keeps_the_parts_of_others(tmp_path, tree, monkeypatch):
+    """Two hosts fail at a range: the build ends, and what others built stays."""
+
+    class Late(AllFailing):
+        finished = 0
+
+        def _states(self, host, names):
+            states = host._builds.states(names)
+            self.finished += sum(one.result is not None for one in states.values())
+            return states if self.finished < 4 else super()._states(host, names)
+
+    monkeypatch.setattr(building, "MAX_FAULTS", 1)
+    with built_here(tmp_path, monkeypatch, Late) as workspace:
+        with pytest.raises(EngineError, match="failed to build a part of 'tree', lastly thread-"):
+            workspace.index(tree, name="tree")
+        (stored,) = workspace._repositories.all()
+        snapshot = read_snapshot(stored.folder)
+        assert not snapshot.complete
+        assert 0 < snapshot.files < 120
+
+
+def test_machine_is_not_overloaded(tmp_path, tree, monkeypatch):
+    """Both hosts are on one machine, which may run one build."""
+    most = []
+
+    class Counting(InProcessFleet):
+        def call(self, host, call):
+            if b"start_build" in call:
+                runs = [run for one in self._hosts.values() for run in one._builds._runs.values()]
+                most.append(sum(run.state.result is None for run in runs))
+            return super().call(host, call)
+
+    with built_here(tmp_path, monkeypatch, Counting, build_workers=1) as workspace:
+        assert workspace.index(tree).files == 120
+    assert len(most) >= 6
+    assert max(most) == 0  # others run
+
+
+def test_host_that_ended_by_itself_builds_again(tmp_path, tree, monkeypatch):
+    """As after a driver's machine was suspended."""
+    slept = []
+
+    def sleep(seconds):
+        time.sleep(seconds if slept else 1.0)
+        slept.append(seconds)
+
+    monkeypatch.setattr(building, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
+    monkeypatch.setattr(host_builds, "LEASE_S", 0.6)
+    with built_here(tmp_path, monkeypatch) as workspace:
+        assert workspace.index(tree).files == 120
+        assert len(workspace.search_text("def function_", limit=5_000)) == 3_600
+    assert slept
 
 
 def test_cancelled_build_keeps_what_hosts_read(tmp_path, tree, scheduler):

@@ -127,7 +127,7 @@ class GatewayFleet(DaskFleet):
         try:  # it closes itself, and must not be closed before
             self._cluster = gateway.Gateway().connect(address, shutdown_on_close=False)
             return self._cluster.get_client(set_as_default=False)
-        except gateway.GatewayClusterError as error:
+        except Exception as error:  # also those of its HTTP client
             raise ValueError(error) from None
 
     def _workers(self) -> set[str]:

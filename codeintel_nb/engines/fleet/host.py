@@ -54,7 +54,7 @@ from .found import RankedHits, packed_found, rank_found
 if TYPE_CHECKING:
     from ...index.update.ranges import Range
     from ...index.update.work import Work
-    from .host_builds import BuildState, HostBuilds, Slots
+    from .host_builds import BuildState, HostBuilds, Sample, Slots
 
 Floats = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
@@ -246,8 +246,8 @@ class ShardHost:
 
         return HostBuilds()
 
-    def build_slots(self, work: Work) -> Slots:
-        return self._builds.slots(work)
+    def build_slots(self, work: Work, sample: Sequence[Sample]) -> Slots:
+        return self._builds.slots(work, sample)
 
     def start_build(self, name: str, work: Work, pieces: Range) -> None:
         self._builds.start(name, work, pieces)

@@ -24,11 +24,20 @@ from ...index.update.workers import build_in_workers
 LEASE_S = 60.0  # without a question about it, a build ends: its driver is gone
 
 
+class Sample(NamedTuple):
+    """File as the driver sees it."""
+
+    path: str
+    size: int  # bytes
+    changed_at: int  # seconds since 1970
+
+
 class Slots(NamedTuple):
-    """Builds that a host's machine may run at once; 0 if it does not see the files."""
+    """Builds that a host's machine may run at once; 0 for the ``reason``."""
 
     machine: str
     builds: int
+    reason: str = ""
 
 
 class BuildState(NamedTuple):
@@ -36,7 +45,8 @@ class BuildState(NamedTuple):
 
     progress: RangeProgress | None
     result: RangeResult | None
-    error: CodeIntelError | None
+    error: CodeIntelError | None  # of the work, as a local build would raise it
+    fault: str = ""  # of this host; another may do it
 
 
 class HostBuilds:
@@ -45,11 +55,10 @@ class HostBuilds:
     def __init__(self) -> None:
         self._runs = dict[str, _Run]()
 
-    def slots(self, work: Work) -> Slots:
-        shards = Store(work.settings.home).stored(work.repository).shards
-        sees = Path(work.repository.root).is_dir() and os.access(shards, os.W_OK)
+    def slots(self, work: Work, sample: Sequence[Sample]) -> Slots:
+        machine, reason = socket.gethostname(), _unfitness(work, sample)
         count = work.settings.build_workers or fitting_workers()
-        return Slots(socket.gethostname(), count if sees else 0)
+        return Slots(machine, 0, reason) if reason else Slots(machine, count)
 
     def start(self, name: str, work: Work, pieces: Range) -> None:
         """Begin to build a range, under a name that is unique."""
@@ -88,12 +97,29 @@ class _Run:
                 self.state = self.state._replace(result=result)
         except CodeIntelError as error:
             self.state = self.state._replace(error=error)
-        except Exception as error:  # of this host: the driver says which range it was
-            failure = CodeIntelError(f"{type(error).__name__}: {error}")
-            self.state = self.state._replace(error=failure)
+        except Exception as error:
+            self.state = self.state._replace(fault=f"{type(error).__name__}: {error}")
 
     def _note(self, event: RangeProgress) -> None:
         self.state = self.state._replace(progress=event)
 
     def _is_over(self) -> bool:
         return self.ending.is_set() or time.monotonic() - self.asked_at > LEASE_S
+
+
+def _unfitness(work: Work, sample: Sequence[Sample]) -> str:
+    """Say why this host cannot build, as it has other files or rights than the driver."""
+    folder = Store(work.settings.home).stored(work.repository).folder
+    root = Path(work.repository.root)
+    if not os.access(folder / "shards", os.W_OK):
+        return f"it cannot write to {folder}"
+    if hasattr(os, "geteuid") and folder.stat().st_uid != os.geteuid():
+        return f"it runs as another user than the owner of {folder}"
+    for path, size, changed_at in sample:
+        try:
+            state = (root / path).stat()
+        except OSError:
+            return f"it does not see {root / path}"
+        if (state.st_size, int(state.st_mtime)) != (size, changed_at):
+            return f"it has another version of {root / path}"
+    return ""

@@ -198,9 +198,9 @@ def _died(process: IndexProcess, stored: StoredRepository) -> EngineError:
     return _Crashed(message, path) if path else EngineError(message)
 
 
-def main(cluster: BuildCluster | None = None) -> None:
+def main(make_cluster: Callable[[], BuildCluster] | None = None) -> None:
     """Run the jobs on stdin; print the progress of each, then its outcome."""
-    jobs, runner = JobInput(os.environ.get(TEMPORARY, "")), _JobRunner(cluster)
+    jobs, runner = JobInput(os.environ.get(TEMPORARY, "")), _JobRunner(make_cluster)
     stays = True
     while stays:
         job: Update | Compaction = msgspec.json.decode(
@@ -217,8 +217,8 @@ def main(cluster: BuildCluster | None = None) -> None:
 class _JobRunner:
     """Runner of a child's jobs, with the state kept between them."""
 
-    def __init__(self, cluster: BuildCluster | None) -> None:
-        self._cluster = cluster
+    def __init__(self, make_cluster: Callable[[], BuildCluster] | None) -> None:
+        self._make_cluster = make_cluster
         self._shards: Shards | None = None
         self._has_grammars = False
 
@@ -243,7 +243,7 @@ class _JobRunner:
         guard = ParseGuard(stored.folder)
         return update(
             stored, settings, embedder, _say, job.rebuild, job.only, guard, job.avoid, stopped,
-            shards, self._cluster,
+            shards, None if self._make_cluster is None else self._make_cluster(),
         )  # fmt: skip
 
 

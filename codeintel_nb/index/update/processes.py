@@ -154,8 +154,7 @@ class IndexProcesses:
         return self._started(job)
 
     def _started(self, job: Update | Compaction) -> IndexProcess:
-        on_cluster = isinstance(job, Update) and job.settings.cluster
-        process = IndexProcess(self._folder, ON_CLUSTER if on_cluster else MODULE)
+        process = IndexProcess(self._folder, ON_CLUSTER if job.settings.cluster else MODULE)
         with suppress(OSError):  # it has died: its output ends, and ``wait`` says how
             process.send(job)
         return process

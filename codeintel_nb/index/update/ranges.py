@@ -73,6 +73,7 @@ class RangeProgress(msgspec.Struct, frozen=True, tag="progress"):
     bytes: int
 
 
+VANISHED = "vanished or unreadable"  # reason of a file that is left out
 Range = list[list[RangeFile]]  # the files of each piece
 
 
@@ -215,7 +216,7 @@ class RangeBuilder:
                     f"moment ({error.strerror}). Files indexed earlier remain searchable. "
                     "Try again."
                 ) from error
-            result.left_out.append(("vanished or unreadable", path))
+            result.left_out.append((VANISHED, path))
             result.lost.append(path)
             return
         if not is_settled(state, read_at):

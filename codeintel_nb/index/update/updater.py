@@ -13,7 +13,7 @@ import numpy as np
 from ...embedding.embedder import Embedder
 from ...embedding.embedders import Embedders, id_of
 from ...embedding.endpoint.client import EndpointEmbedder
-from ...errors import IndexingCancelled, ShardError
+from ...errors import CodeIntelError, IndexingCancelled, ShardError
 from ...files import replace, storage_errors
 from ...settings import Settings
 from ...sources.document import BY_LINES
@@ -65,10 +65,14 @@ def update(
         old = _replaced(stored) if rebuild or not plan.snapshot.shards else plan.snapshot
         sweep_marks(stored.folder)
         run = _Run(stored, settings, embedder, plan, old, guard, tuple(avoid), cluster)
-        run.index(progress, stopped)
+        try:
+            run.index(progress, stopped)
+        except BaseException:
+            with suppress(CodeIntelError, OSError):  # the first error counts
+                run.show_cluster()
+            raise
         if run.is_stopped:
-            if run.is_on_cluster:
-                run.show()
+            run.show_cluster()
             raise IndexingCancelled(
                 f"Indexing {stored.repository.name!r} was cancelled. Files indexed so far are "
                 f"kept. To resume, run: codeintel refresh {stored.repository.name}"
@@ -88,7 +92,7 @@ def update(
         embedded=run.count("embedded"), reused=run.count("reused"),
         skipped=snapshot.skipped, secrets=snapshot.secrets, seconds=time.perf_counter() - began,
         truncated=embedder.truncated if isinstance(embedder, EndpointEmbedder) else 0,
-        cluster_problem=cluster.problem if cluster is not None and run.is_on_cluster else "",
+        cluster_problem="" if cluster is None else cluster.problem,
     )  # fmt: skip
 
 
@@ -128,7 +132,6 @@ class _Run:
     ) -> None:
         self.stored, self.settings, self.embedder, self.plan = stored, settings, embedder, plan
         self.guard, self.avoid, self.cluster = guard, avoid, cluster
-        self.is_on_cluster = False
         self.generation = old.generation
         self.retired = dict(old.retired)
         self.replaced = [
@@ -175,7 +178,6 @@ class _Run:
         reusable = tuple(shard.id for shard in self.vector_sources)
         work = Work(self.settings, self.stored.repository, reusable, self.avoid, keeps_partial)
         if self.cluster is not None and len(ranges) > 1 and not self.embedder.is_remote:
-            self.is_on_cluster = True
             yield from self.cluster.build(work, ranges, progress, stopped)
             return
         if workers := self._workers(ranges):
@@ -198,6 +200,11 @@ class _Run:
         workers = min(count or fitting_workers(), sum(map(len, ranges)))
         # a fresh worker for each shard takes less memory than one process for all
         return 0 if workers == len(ranges) == 1 else workers
+
+    @property
+    def is_on_cluster(self) -> bool:
+        """Whether other machines build: then the snapshot is replaced once, at the end."""
+        return self.cluster is not None and self.cluster.is_connected
 
     def _take(self, number: int, result: RangeResult) -> None:
         """Record a range's result, and publish its shard."""
@@ -244,9 +251,14 @@ class _Run:
             self._drop(path)
         self.is_changed = True
         if not self.is_on_cluster:
-            self.show()
+            self._show()
 
-    def show(self) -> None:
+    def show_cluster(self) -> None:
+        """Publish what a cluster built until the run ended early."""
+        if self.is_on_cluster:
+            self._show()
+
+    def _show(self) -> None:
         """Publish what was built so far, unless it is a rebuild: that replaces all at its end."""
         if self.is_changed and not self.replaced:
             self._write(complete=self.plan.snapshot.complete)

@@ -28,6 +28,7 @@ class BuildCluster(Protocol):
     """Builder of ranges on other machines."""
 
     problem: str  # why machines were missing in the last build; empty if none were
+    is_connected: bool  # whether other machines took part in it
 
     def build(
         self,
