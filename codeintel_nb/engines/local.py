@@ -68,7 +68,7 @@ class LocalEngine:
     ) -> None:
         raise_descriptor_limit()  # a search of many repositories opens many files at once
         self._shards, self._map, self.embedders = shards, code_map, embedders
-        self._threads, self._count_bytes = threads, settings.count_bytes
+        self._threads, self.count_bytes = threads, settings.count_bytes
         self.full_scan_chunks = settings.full_scan_chunks
         self._pool: ThreadPoolExecutor | None = None
         self._pool_process = 0
@@ -170,7 +170,7 @@ class LocalEngine:
         with self.bounds(limit) as bounds:
             match query:
                 case TextQuery():
-                    search = TextSearch(self, query, bounds, self._count_bytes)
+                    search = TextSearch(self, query, bounds, self.count_bytes)
                     return search.run(targets, unindexed)
                 case SemanticQuery():
                     from .semantic_search import semantic_search

@@ -1,17 +1,19 @@
-"""A Dask cluster of programs, as a site has it."""
+"""Programs of a site: a Dask cluster, and a server whose searches run on a Ray cluster."""
 
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
 
-from tests.full.programs import free_port, running, until
+from codeintel_nb.settings import Settings
+from tests.full.programs import Answer, ask, free_port, running, until
 
 
 class Programs(NamedTuple):
@@ -42,3 +44,18 @@ def dask_cluster(folder: Path, workers: int = 2) -> Iterator[Programs]:
         until(lambda: socket.create_connection((host, int(port))).close() is None)
         until(lambda: (folder / "workers.log").read_text().count("Registered to") >= workers)
         yield Programs(f"{host}:{port}", (scheduler.pid, own.pid))
+
+
+@contextmanager
+def serving(
+    address: str, home: Settings, log: Path
+) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], Answer]]]:
+    """Run a server on the cluster; yield its process, and a function that searches."""
+    words = [sys.executable, "-m", "codeintel_nb.cli", "serve", "--port", str(port := free_port())]
+    engine = ["--engine", f"ray://{address}", "--home", str(home.home), "--no-token"]
+    query, header = {"pattern": "magic", "limit": 3}, {"X-Session-ID": "one"}
+    url = f"http://127.0.0.1:{port}/codeintel/v1"
+    with running([*words, *engine], log) as server:
+        until(lambda: ask("GET", f"{url}/health").status == 200)
+        until(lambda: "not connected" not in str(ask("GET", f"{url}/health").body))
+        yield server, lambda: ask("POST", f"{url}/search/text", body=query, **header)

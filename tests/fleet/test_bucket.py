@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -11,15 +12,18 @@ from codeintel_nb import Workspace
 from codeintel_nb.engines.fleet.host import ShardHost
 from codeintel_nb.engines.fleet.in_process import InProcessFleet
 from codeintel_nb.index.buckets.bucket import Bucket
-from codeintel_nb.index.buckets.mirror import mirror_folder
+from codeintel_nb.index.buckets.copies import COPIED
+from codeintel_nb.index.buckets.mirror import bytes_below, mirror_folder
 from codeintel_nb.index.buckets.upload import upload
 from codeintel_nb.index.store import Store
 from codeintel_nb.settings import Settings
+from tests.conftest import write_tree
 from tests.fleet.law import SCOPES, answer, counts, opened
 from tests.full.programs import until
 from tests.s3_server import S3
 
 URL = "s3://code/law"
+COPIES = f"thread-*/{COPIED}/*/v*/repositories/*/shards/[!.]*"
 
 
 @pytest.fixture(scope="module")
@@ -98,16 +102,20 @@ def test_hosts_copy_their_shards_and_answer_like_one_machine(
             mirrored, asked[0]
         )  # while they copy, it is searched here
         until(lambda: hosts.copies() == 2 * len(shards))  # each on two of three hosts
+        it._engine.hosts._missing.clear()  # of copies that were on their way
         monkeypatch.setattr(it._engine.local, "search", None)  # from now on, hosts search alone
+        monkeypatch.setattr(it._engine.hosts, "_own", None)
         chosen = [one for one in asked if one[0] == "semantic_search"][:90]
         for one in chosen:
             assert hits(it, one) == hits(mirrored, one), one
         assert not it.problems()
+        total = 0
         for host in hosts._hosts:
-            folder = mirror_folder(tmp_path / host, URL)
+            folder = mirror_folder(tmp_path / host, URL, COPIED)
             copies = list(folder.glob("v*/repositories/*/shards/*"))
-            assert 0 < len(copies) < len(shards)
+            total += len(copies)
             assert not list(folder.glob("**/.copying-*"))
+        assert total == 2 * len(shards)
 
 
 def test_copies_stay_within_their_limit(driver, mirrored, asked, tmp_path, monkeypatch):
@@ -122,8 +130,8 @@ def test_copies_stay_within_their_limit(driver, mirrored, asked, tmp_path, monke
         for one in asked[:60]:
             assert hits(it, one) == hits(mirrored, one)
         until(lambda: not any(host._shards._copying for host in hosts._hosts.values()))
-        for host in hosts._hosts.values():
-            assert 0 < sum(host._shards._sizes.values()) <= small.mirror_bytes
+        for name in hosts._hosts:
+            assert 0 < bytes_below(tmp_path / name / COPIED) <= small.mirror_bytes
 
 
 def test_copies_are_used_by_the_next_host(driver, mirrored, asked, tmp_path, monkeypatch):
@@ -139,11 +147,57 @@ def test_copies_are_used_by_the_next_host(driver, mirrored, asked, tmp_path, mon
 def test_host_without_access_to_the_bucket_is_named(driver, mirrored, asked, tmp_path, monkeypatch):
     hosts = Elsewhere(driver, monkeypatch, tmp_path)
     with opened(driver, hosts) as it:
+        hits(mirrored, asked[0])  # the driver has its copy
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
         for _ in range(2):
             assert hits(it, asked[0]) == hits(mirrored, asked[0])
             until(lambda: not any("" in host._shards._copying.values() for host in
                                   hosts._hosts.values()))  # fmt: skip
-            it._engine.hosts.suspects.clear()
+            it._engine.hosts._missing.clear()
         assert hits(it, asked[0]) == hits(mirrored, asked[0])
         assert f"The bucket {URL} cannot be read" in " ".join(it.problems())
+
+
+def test_repository_of_the_driver_is_searched_by_it(s3, mirrored, asked, tmp_path, monkeypatch):
+    """Hosts search the bucket's shards; those that they cannot see are the driver's part."""
+    driver = settings_of(tmp_path / "home")
+    with Workspace(driver, here=None, follow=False) as alone:
+        alone.index(write_tree(tmp_path / "own", {"own.py": "def magic_of_mine(): ...\n"}))
+        hosts = Elsewhere(driver, monkeypatch, tmp_path)
+        with opened(driver, hosts) as it:
+            shards = len(it._repositories.view(SCOPES[0]).targets)
+            it.search_text("magic", limit=9)
+            until(lambda: hosts.copies() == 2 * (shards - 1))
+            it._engine.hosts._missing.clear()
+            chosen = [one for one in asked if one[0] != "list_paths"][:120]
+            for one in chosen:
+                assert hits(it, one) == hits(alone, one), one
+            assert it.search_text("magic_of_mine", limit=9)
+            assert it.semantic_search("magic of mine")[0].path == "own.py"
+            missing = {shard for _, shard in it._engine.hosts._missing}
+            assert len(missing) == 1
+            assert hosts.copies() == 2 * (shards - 1)
+
+
+def test_damaged_copy_is_copied_again(driver, mirrored, asked, tmp_path, monkeypatch):
+    hosts = Elsewhere(driver, monkeypatch, tmp_path)
+    with opened(driver, hosts) as it:
+        shards = mirrored._repositories.view(SCOPES[0]).targets
+        hits(it, asked[0])
+        until(lambda: hosts.copies() == 2 * len(shards))
+        for number, copy in enumerate(tmp_path.glob(COPIES)):
+            if number % 2:
+                shutil.rmtree(copy)  # as another worker's limit may do
+            else:
+                (copy / "manifest.json").unlink()  # as a killed worker may leave it
+        for host in hosts._hosts.values():
+            host._shards.keep_only(set())
+
+        def are_all_somewhere():
+            it._engine.hosts._missing.clear()
+            for one in asked[:20]:
+                assert hits(it, one) == hits(mirrored, one)
+            whole = tmp_path.glob(f"{COPIES}/manifest.json")
+            return len({manifest.parent.name for manifest in whole}) == len(shards)
+
+        until(are_all_somewhere)

@@ -9,13 +9,11 @@ import sys
 import threading
 from collections import Counter
 from concurrent.futures import Future
-from functools import partial
 
 import msgspec
 import pytest
 
 from codeintel_nb import Workspace
-from codeintel_nb.engines.engine import Limit
 from codeintel_nb.engines.fleet.fleet import placement, replicas
 from codeintel_nb.engines.fleet.host import ShardHost
 from codeintel_nb.engines.fleet.in_process import InProcessFleet
@@ -168,12 +166,11 @@ class Endless(InProcessFleet):
         super().__init__(settings, root)
         self.ended = threading.Event()
         for host in self._hosts.values():
-            host.text = partial(self._text, host)
+            host.searches.text = self._text
 
-    def _text(self, host, call, query, targets, left_s):
-        with host._engine.bounds(Limit(None, call)) as bounds:
-            while not bounds.reached():
-                bounds.cancel.wait(60)
+    def _text(self, call, bounds, targets, query):
+        while not bounds.reached():
+            bounds.cancel.wait(60)
         self.ended.set()
 
 
@@ -191,7 +188,7 @@ class OneFaulty(InProcessFleet):
 
     def __init__(self, settings, root):
         super().__init__(settings, root)
-        broken = self._hosts["thread-0"]
+        broken = self._hosts["thread-0"].searches
         for method in ("text", "symbols", "candidates", "rank"):
             setattr(broken, method, self._fail)
 
@@ -221,8 +218,9 @@ class Slow(InProcessFleet):
     """Hosts of which one answers only at its limit."""
 
     def call(self, host, call):
-        method, *arguments, left_s = pickle.loads(call)
+        _, method, *rest = pickle.loads(call)
         if host == "thread-0" and method == "text":
+            _, left_s, *_ = rest
             future = Future()
             real = super().call(host, call).result()
             threading.Timer(left_s, future.set_result, [real]).start()
@@ -236,3 +234,31 @@ def test_hits_of_a_host_at_its_limit_are_kept(home, local):
         results = it.search_text("magic", limit=900, timeout_s=2.0)
         assert len(results) == len(local.search_text("magic", limit=900))
         assert len(it._engine.hosts.names()) == 2
+
+
+class Short(InProcessFleet):
+    """Hosts that have no time for one kind of call."""
+
+    kind = ""
+
+    def call(self, host, call):
+        name, method, *rest = pickle.loads(call)
+        if method == self.kind:
+            rest[1] = 1e-9
+            call = pickle.dumps((name, method, *rest))
+        return super().call(host, call)
+
+
+@pytest.mark.parametrize("kind", ["near_counts", "candidates", "symbols"])
+def test_hosts_without_time_make_the_answer_incomplete(home, monkeypatch, kind):
+    hosts = Short(home, str(Store(home.home).root))
+    with opened(home, hosts) as it:
+        monkeypatch.setattr(closest, "MIN_SHORTLIST", 300)
+        monkeypatch.setattr(it._engine.local, "full_scan_chunks", 1000)
+        hosts.kind = kind
+        if kind == "symbols":
+            results = it.symbols("run_*", limit=900, timeout_s=20)
+        else:
+            results = it.semantic_search("where is magic", timeout_s=20)
+        assert results.reason == "time"
+        assert results.truncated

@@ -13,8 +13,9 @@ import psutil
 import pytest
 
 from codeintel_nb.engines.choice import fleet_of
+from tests.fleet.cluster import serving
 from tests.fleet.law import SCOPES, answer, counts, opened
-from tests.full.programs import ask, free_port, running, until
+from tests.full.programs import free_port, until
 
 pytestmark = [pytest.mark.full, pytest.mark.filterwarnings("ignore::FutureWarning")]
 NODE = {"num_cpus": 1, "object_store_memory": 100_000_000}
@@ -127,16 +128,8 @@ def test_node_that_goes_and_one_that_comes(local, fleet, hosts, cluster, asked):
 
 def test_server_on_a_cluster_ends_in_order(home, cluster, tmp_path):
     """Ray's own handler of SIGTERM would end it at once."""
-    words = [sys.executable, "-m", "codeintel_nb.cli", "serve", "--port", str(port := free_port())]
-    engine = ["--engine", f"ray://{cluster.address}", "--home", str(home.home), "--no-token"]
-    with running([*words, *engine], tmp_path / "log") as server:
-        url = f"http://127.0.0.1:{port}/codeintel/v1"
-        until(lambda: ask("GET", f"{url}/health").status == 200)
-        until(lambda: "not connected" not in str(ask("GET", f"{url}/health").body))
-        query, header = {"pattern": "magic", "limit": 3}, {"X-Session-ID": "one"}
-        answer = ask("POST", f"{url}/search/text", body=query, **header)
-        assert answer.status == 200, answer
-        assert len(answer.body["results"]["hits"]) == 3
+    with serving(cluster.address, home, tmp_path / "log") as (server, search):
+        assert len(search().body["results"]["hits"]) == 3
         server.send_signal(signal.SIGTERM)
         server.wait(30)
         assert "SIGTERM" not in (tmp_path / "log").read_text()

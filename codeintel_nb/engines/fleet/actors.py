@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -9,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ...search.query import Bounds
 from ...settings import Settings
@@ -22,6 +23,8 @@ LOST_S = 8.0  # before a worker that broke a call is tried again
 LOOK_S = 0.1  # between two looks at the other hosts
 CALLS = 4  # of a host at once
 CONNECT_S = 5
+MAX_PAUSE_S = 60.0  # before another start of a host that did not start
+_NO_PACKAGE = re.compile("No module named '?codeintel_nb")
 
 
 class Future(Protocol):
@@ -30,6 +33,12 @@ class Future(Protocol):
     def done(self) -> bool: ...
 
     def result(self, timeout: float | None = None) -> Any: ...
+
+
+def _last_line(text: str) -> str:
+    """Return the last line of an error: the others are a trace of the cluster."""
+    lines = text.strip().splitlines()
+    return " ".join(lines[-1].split())[:200].rstrip(".") if lines else ""
 
 
 def check_address(address: str) -> None:
@@ -44,6 +53,14 @@ def check_address(address: str) -> None:
     socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
 
 
+class Failure(NamedTuple):
+    """Failed start of a host."""
+
+    reason: str
+    pause_s: float
+    again_at: float
+
+
 class ActorFleet(ABC):
     """Hosts as actors; a subclass knows the cluster."""
 
@@ -52,6 +69,7 @@ class ActorFleet(ABC):
         self._hosts: dict[str, Any] = {}  # actors by worker
         self._unfit: dict[str, str] = {}  # workers that cannot search, and why
         self._lost: dict[str, float] = {}  # workers that broke a call, and when
+        self._failures: dict[str, Failure] = {}  # workers whose host does not start
         self._closed = threading.Event()
         self._renewal = threading.Lock()
 
@@ -137,7 +155,8 @@ class ActorFleet(ABC):
             self._hosts.pop(host, None)
 
     def states(self) -> dict[str, str]:
-        return {**dict.fromkeys(self._hosts, ""), **self._unfit}
+        failures = {one: failure.reason for one, failure in self._failures.items()}
+        return {**dict.fromkeys(self._hosts, ""), **failures, **self._unfit}
 
     def renew(self) -> None:
         """Make a host on each new worker; forget those of workers that left."""
@@ -152,9 +171,27 @@ class ActorFleet(ABC):
             # the cluster may still name a worker that has just died
             since = time.monotonic() - LOST_S
             self._lost = {one: at for one, at in dict(self._lost).items() if at > since}
-            for worker in workers - {*self._hosts, *self._unfit, *self._lost}:
-                with suppress(Exception):  # it left meanwhile, or its actor died: tried again
+            self._failures = {
+                one: failure for one, failure in self._failures.items() if one in workers
+            }
+            now = time.monotonic()
+            waiting = {one for one, failure in self._failures.items() if failure.again_at > now}
+            for worker in workers - {*self._hosts, *self._unfit, *self._lost, *waiting}:
+                try:
                     self._add(worker)
+                except Exception as error:  # it left meanwhile, or its host does not start
+                    self._note(worker, error)
+                else:
+                    self._failures.pop(worker, None)
+
+    def _note(self, worker: str, error: Exception) -> None:
+        """Note why a worker's host did not start; it is tried again, ever more seldom."""
+        text = str(error)
+        reason = "it has no codeintel-nb" if _NO_PACKAGE.search(text) else _last_line(text)
+        former = self._failures.get(worker)
+        pause_s = RENEW_S if former is None else min(2 * former.pause_s, MAX_PAUSE_S)
+        again_at = time.monotonic() + pause_s
+        self._failures[worker] = Failure(reason or type(error).__name__, pause_s, again_at)
 
     def _add(self, worker: str) -> None:
         try:

@@ -125,7 +125,12 @@ class GatewayFleet(DaskFleet):
             ) from None
         gateway: Any = dask_gateway
         try:  # it closes itself, and must not be closed before
-            self._cluster = gateway.Gateway().connect(address, shutdown_on_close=False)
+            own = gateway.Gateway()
+            states = {one.name: one.status.name for one in own.list_clusters()}
+            if states.get(address) != "RUNNING":  # its client would wait for it without end
+                state = states.get(address, "not found").lower()
+                raise ValueError(f"Cluster {address} {state}")
+            self._cluster = own.connect(address, shutdown_on_close=False)
             return self._cluster.get_client(set_as_default=False)
         except Exception as error:  # also those of its HTTP client
             raise ValueError(error) from None

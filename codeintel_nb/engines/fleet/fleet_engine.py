@@ -22,8 +22,8 @@ from ..engine import Answer, Limit, Target
 from ..local import LocalEngine
 from ..text_search import MAX_RANKED
 from .fleet import Fleet
-from .host import NamedHit
 from .hosts import Hosts
+from .searches import Definitions
 
 MAX_SENT = 1_000  # hits; more are made here faster than they travel
 
@@ -80,18 +80,14 @@ class FleetEngine:
         reads_files: bool,
     ) -> Answer:
         began = time.perf_counter()
-        replies, left = self.hosts.ask(
-            self.hosts.in_scope(targets),
-            bounds,
-            uuid4().hex,
-            "text",
-            lambda own: (query, tuple(own)),
+        answers: list[Answer]
+        answers, left = self.hosts.ask(
+            self.hosts.in_scope(targets), bounds, uuid4().hex, "text", query
         )
-        answers: list[Answer] = [one.value for one in replies]
-        if (left or reads_files) and not bounds.reached():
-            rest = here(left)
+        if reads_files and not bounds.reached():
+            rest = here([])
             answers.append(rest._replace(hits=list(rest.hits)))
-            left, reads_files = [], False
+            reads_files = False
         # no host knows which matches are the first of all, to rank or to count them
         is_partial = query.rank and sum(one.total for one in answers) > MAX_RANKED
         is_partial = is_partial or any(not one.exact and one.reason != "time" for one in answers)
@@ -127,29 +123,29 @@ class FleetEngine:
         every = [one._replace(scope=one.scope.merged(kinds=())) for one in targets]
         shards = {one.shard for one in self.hosts.in_scope(every)}
         own = [one for one in targets if one.shard in shards]
-        first, total, left = self._definitions(query, own, bounds, alike=False)
-        if not total and not left and not query.is_glob and not bounds.reached():
-            first, total, left = self._definitions(query, own, bounds, alike=True)
-        if left and not bounds.reached():
-            return here(targets)
+        named = self._definitions(query, own, bounds, alike=False)
+        if not named.total and not query.is_glob and not named.ended and not bounds.reached():
+            named = self._definitions(query, own, bounds, alike=True)
+        first, total = named.hits, named.total
         first.sort(
             key=lambda one: (
                 -one.score, one.length, path_order(one.hit.repo, one.hit.path), one.number
             )
         )  # fmt: skip
         hits = tuple(one.hit for one in first[: query.limit])
-        ended = bool(left) or bounds.reached()
-        reason: Reason = bounds.reason() if ended else "limit" if total > len(hits) else ""
+        ended = named.ended or bounds.reached()
+        reason: Reason = bounds.reason() if bounds.reached() else "time" if ended else ""
+        if not reason and total > len(hits):
+            reason = "limit"
         return Answer(hits, total, reason, {"search": _ms(began)}, not ended)
 
     def _definitions(
         self, query: SymbolQuery, targets: Sequence[Target], bounds: Bounds, alike: bool
-    ) -> tuple[list[NamedHit], int, list[Target]]:
-        replies, left = self.hosts.ask(
-            targets, bounds, uuid4().hex, "symbols", lambda own: (query, tuple(own), alike)
-        )
-        first = [hit for one in replies for hit in one.value[0]]
-        return first, sum(one.value[1] for one in replies), left
+    ) -> Definitions:
+        parts, left = self.hosts.ask(targets, bounds, uuid4().hex, "symbols", query, alike)
+        hits = [hit for one in parts for hit in one.hits]
+        ended = bool(left) or any(one.ended for one in parts)
+        return Definitions(hits, sum(one.total for one in parts), ended)
 
     def problems(self) -> list[str]:
         states = self.fleet.states()

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import pickle
 import sys
-import threading
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -25,31 +23,14 @@ from ...index.shard.lexicon import WordScores
 from ...index.shard.manifest import FORMAT
 from ...index.shard.mapping import read_ahead
 from ...search.code_map.maps import CodeMaps
-from ...search.hit import Hit
-from ...search.lazy_hits import LazyHits, Segment
 from ...search.mask import ScopeMask
-from ...search.query import Bounds, SymbolQuery, TextQuery
-from ...search.semantic.candidates import Part, Statistics, candidates
-from ...search.semantic.closest import (
-    NO_LISTS,
-    Counts,
-    NearLists,
-    Search,
-    Shortlist,
-    closest,
-    counts_of,
-    near_lists,
-)
-from ...search.semantic.plan import SearchPlan
-from ...search.symbols import SymbolMatches
 from ...settings import Settings
 from ...version import __version__
-from ..engine import Answer, Limit, Target
+from ..engine import Limit, Target
 from ..local import LocalEngine
 from ..memory import keep_freed_memory
-from ..semantic_search import map_of, part_of
-from ..symbol_search import matching
-from .found import RankedHits, packed_found, rank_found
+from .found import RankedHits
+from .searches import Searches
 
 if TYPE_CHECKING:
     from ...index.update.ranges import Range
@@ -68,6 +49,14 @@ class Failed(NamedTuple):
     """Error of a host's method, in place of its value."""
 
     error: Exception
+
+
+class MissingShards(Exception):
+    """Shards that a host does not see, or still copies, and why copies failed."""
+
+    def __init__(self, shards: list[str], reason: str = "") -> None:
+        super().__init__(shards, reason)
+        self.shards, self.reason = shards, reason
 
 
 class HostFault(Exception):
@@ -96,15 +85,6 @@ class Identity(NamedTuple):
         return "" if self.root == other.root else f"it does not see the folder {self.root}"
 
 
-class NamedHit(NamedTuple):
-    """Definition, with its sort key among those of other hosts."""
-
-    score: float
-    length: int
-    number: int
-    hit: Hit
-
-
 def packed(method: str, *arguments: Any) -> bytes:
     """Return a call of a host's method, for ``ShardHost.do``."""
     return pickle.dumps((method, *arguments), pickle.HIGHEST_PROTOCOL)
@@ -124,10 +104,9 @@ class ShardHost:
     def __init__(self, settings: Settings, root: str) -> None:
         keep_freed_memory()
         self._shards, self._embedders = _shards_of(settings, Path(root)), Embedders(settings.home)
-        self._near: OrderedDict[str, tuple[tuple[str, ...], NearLists]] = OrderedDict()
-        self._lock = threading.Lock()
         maps = CodeMaps(self._shards.root.parent / "map")
         self._engine = LocalEngine(self._shards, maps, self._embedders, settings)
+        self.searches = Searches(self._engine)
 
     def do(self, call: bytes) -> bytes:
         """Do a packed call; return its packed value, or ``Failed``."""
@@ -139,11 +118,37 @@ class ShardHost:
                 self._shards.keep_existing()
         except BucketError as error:  # the driver has a copy of its own
             value = Failed(HostFault(str(error)))
-        except (CodeIntelError, FileNotFoundError) as error:
+        except FileNotFoundError:
+            value = Failed(self._missing(arguments[3] if method == "search" else ()))
+        except CodeIntelError as error:
             value = Failed(error)
         except Exception as error:  # of this host: others may answer
             value = Failed(HostFault(f"{type(error).__name__}: {error}"))
         return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+
+    def search(
+        self, method: str, call: str, left_s: float | None, targets: Sequence[Target], *rest: Any
+    ) -> Any:
+        """Search shards by a method of ``Searches``; ``call`` names it, to end it."""
+        with self._engine.bounds(Limit(left_s, call)) as bounds:
+            return getattr(self.searches, method)(call, bounds, targets, *rest)
+
+    def rank(self, *arguments: Any) -> RankedHits:
+        return self.searches.rank(*arguments)
+
+    def _missing(self, targets: Sequence[Target]) -> MissingShards:
+        """Return the shards of a search that are not here; forget those that were."""
+        self._shards.keep_existing()
+        missing, reason = list[str](), ""
+        for target in targets:
+            try:
+                self._shards.open(target.shard)
+            except BucketError as error:
+                missing.append(target.shard)
+                reason = str(error)
+            except FileNotFoundError:
+                missing.append(target.shard)
+        return MissingShards(missing, reason)
 
     def ping(self) -> Identity:
         return Identity.own(self._shards.root)
@@ -157,86 +162,6 @@ class ShardHost:
     def cancel(self, call: str) -> None:
         """End a call, on any thread."""
         self._engine.end(call)
-
-    def text(
-        self, call: str, query: TextQuery, targets: Sequence[Target], left_s: float | None
-    ) -> Answer:
-        answer = self._engine.search(query, targets, Limit(left_s, call))
-        return answer._replace(hits=list(answer.hits))
-
-    def symbols(
-        self,
-        call: str,
-        query: SymbolQuery,
-        targets: Sequence[Target],
-        alike: bool,
-        left_s: float | None,
-    ) -> tuple[list[NamedHit], int]:
-        with self._engine.bounds(Limit(left_s, call)) as bounds:
-            first, total = matching(self._engine, query, targets, bounds, alike)
-        hits = LazyHits([Segment(SymbolMatches(first), 0, len(first))])
-        named = [
-            NamedHit(one.score, one.length, one.number, hit)
-            for (_, _, one), hit in zip(first, hits, strict=True)
-        ]
-        return named, total
-
-    def near_counts(
-        self,
-        call: str,
-        targets: Sequence[Target],
-        plan: SearchPlan,
-        leasts: Mapping[str, int],
-        left_s: float | None,
-    ) -> dict[str, Counts]:
-        """Count the chunks at each coarse distance, by space; keep them for ``candidates``."""
-        parts = self._parts(targets)
-        with self._engine.bounds(Limit(left_s, call)) as bounds:
-            near = near_lists(parts, plan, leasts, self._search(parts, bounds))
-        with self._lock:
-            self._near[call] = tuple(target.shard for target in targets), near
-            while len(self._near) > MAX_CALLS:
-                self._near.popitem(last=False)
-        return {space: counts_of(own) for space, own in near.items()}
-
-    def candidates(
-        self,
-        call: str,
-        targets: Sequence[Target],
-        plan: SearchPlan,
-        collection: Statistics,
-        most: int,
-        limits: Mapping[str, Shortlist],
-        left_s: float | None,
-    ) -> bytes:
-        """Return the candidates that can be among the ``most`` best of all hosts.
-
-        They are packed for ``rank``, as the driver only passes them on.
-        """
-        parts = self._parts(targets)
-        # not kept: the memory is needed for those of the next search
-        shards, lists = self._near.pop(call, ((), NO_LISTS))
-        if shards != tuple(target.shard for target in targets):
-            lists = NO_LISTS  # another host was lost meanwhile
-        with self._engine.bounds(Limit(left_s, call)) as bounds:
-            near = closest(parts, plan, most, self._search(parts, bounds), limits, lists)
-            of_shards = [
-                candidates(part, plan, collection, most, own)
-                for part, own in zip(parts, near, strict=True)
-                if not bounds.reached()
-            ]
-        return packed_found(targets, of_shards, most)
-
-    def rank(
-        self,
-        candidates: Sequence[bytes],
-        order: Sequence[str],
-        plan: SearchPlan,
-        collection: Statistics,
-        most: int,
-    ) -> RankedHits:
-        """Rank the candidates of all hosts, by shard in ``order``, and read the best."""
-        return rank_found(self._engine, candidates, order, plan, collection, most)
 
     # builds
 
@@ -257,12 +182,6 @@ class ShardHost:
 
     def stop_builds(self, names: Sequence[str]) -> None:
         self._builds.stop(names)
-
-    def _parts(self, targets: Sequence[Target]) -> list[Part]:
-        return [part_of(self._engine, target) for target in targets]
-
-    def _search(self, parts: Sequence[Part], bounds: Bounds) -> Search:
-        return Search(map_of(self._engine, parts), bounds.reached, 0)  # the driver knows the scope
 
 
 def _shards_of(settings: Settings, root: Path) -> Shards:

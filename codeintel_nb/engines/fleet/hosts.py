@@ -5,28 +5,23 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...search.query import Bounds
 from ..engine import Target
 from ..local import LocalEngine
 from .fleet import DEADLINE, Fleet, Gathered, placement, replicas
-from .host import HostFault, packed, unpacked
+from .host import HostFault, MissingShards, packed, unpacked
+from .searches import Searches
 
 ROUNDS = 3  # of asking other hosts for the shards of a lost one
 SUSPECT_S = 20.0  # a host that hangs, or just died, is not asked again for so long
 GRACE_S = 0.2  # after a search's limit, for what hosts found until then
+MISSING_S = 10.0  # before a host is asked again for a shard that it did not see
 SHARE = 0.85  # of the time left, for a host
 HUNG_S = 0.5  # without an answer; a shorter limit says nothing about a host
-
-
-class Reply(NamedTuple):
-    """Answer of a host about some shards."""
-
-    targets: list[Target]
-    value: Any
 
 
 class Hosts:
@@ -36,7 +31,10 @@ class Hosts:
         self.local, self.fleet, self.ranks_here = local, fleet, ranks_here
         self._sizes = dict[str, int]()  # chunks of each shard that was placed
         self._places: tuple[tuple[str, ...], dict[str, str]] = ((), {})
+        self._second = dict[str, str]()  # the host of each shard if its first is lost
+        self._missing = dict[tuple[str, str], float]()  # hosts without a shard, and until when
         self._warm = dict[str, set[str]]()  # shards that each host was told to open
+        self._own = Searches(local)
         self.suspects = dict[str, float]()  # hosts that were late, and until when
         self.faults = dict[str, str]()  # the last fault of each host
         self._turn = itertools.count()
@@ -53,51 +51,79 @@ class Hosts:
         bounds: Bounds,
         call: str,
         method: str,
-        arguments: Callable[[list[Target]], tuple[Any, ...]],
-    ) -> tuple[list[Reply], list[Target]]:
-        """Ask the hosts of shards; return their replies, and the shards that none answered.
+        *arguments: Any,
+    ) -> tuple[list[Any], list[Target]]:
+        """Search shards by a method of ``Searches``; return the values, and the shards left.
 
-        ``arguments`` gives those of a call about some shards, after the name ``call``, by which
-        hosts end it. Each call's last argument is the seconds left.
+        What no host has is searched here. Shards are left if there was no time for them. Hosts end
+        a search by its name ``call``.
 
         Raises
         ------
         CodeIntelError : a host failed in its work, as a local search would.
         """
-        replies, waiting = list[Reply](), list(targets)
-        failed = set[str]()  # hosts that lack a shard, or had a fault
-        for _ in range(ROUNDS):
+        values, waiting, own = list[Any](), list(targets), list[Target]()
+        failed = set[str]()  # hosts that had a fault
+        for turn in range(ROUNDS):
             hosts = [one for one in self.names() if one not in failed]
             if not waiting or not hosts or bounds.reached():
                 break
-            by_host = self._by_host(waiting, hosts)
-            left_s = bounds.left_s()
-            own_s = None if left_s is None else SHARE * left_s
-            handles = {
-                host: self.fleet.call(host, packed(method, call, *arguments(own), own_s))
-                for host, own in by_host.items()
-            }
-            began = time.monotonic()
-            gathered = self.fleet.gather(handles, _with_grace(bounds))
-            self._suspect(gathered, bounds, began)
-            for host in [one for one, why in gathered.lost.items() if why == DEADLINE]:
-                self.fleet.cancel(host, call)
+            by_host = self._by_host(waiting, hosts, is_first=not turn)
+            own += by_host.pop("", [])
+            gathered = self._gathered(by_host, bounds, call, method, arguments)
             waiting = []
-            for host, own in by_host.items():
-                if host in gathered.answers:
-                    try:
-                        replies.append(Reply(own, unpacked(gathered.answers[host])))
-                    except (FileNotFoundError, HostFault) as error:  # of this host, perhaps
-                        waiting += own
-                        failed.add(host)
-                        if isinstance(error, HostFault):
-                            self.suspects[host] = time.monotonic() + SUSPECT_S
-                            self.faults[host] = str(error)
-                    else:
-                        self.faults.pop(host, None)
+            for host, shards in by_host.items():
+                try:
+                    values.append(unpacked(gathered.answers[host]))
+                except KeyError:
+                    waiting += shards
+                except MissingShards as error:
+                    self._note_missing(host, error)
+                    own += shards
+                except HostFault as error:
+                    waiting += shards
+                    failed.add(host)
+                    self.suspects[host] = time.monotonic() + SUSPECT_S
+                    self.faults[host] = str(error)
                 else:
-                    waiting += own
-        return replies, waiting
+                    self.faults.pop(host, None)
+        own += waiting
+        if own and not bounds.reached():
+            order = {target.shard: number for number, target in enumerate(targets)}
+            own.sort(key=lambda target: order[target.shard])
+            values.append(getattr(self._own, method)(call, bounds, own, *arguments))
+            own = []
+        return values, own
+
+    def _gathered(
+        self,
+        by_host: Mapping[str, list[Target]],
+        bounds: Bounds,
+        call: str,
+        method: str,
+        arguments: tuple[Any, ...],
+    ) -> Gathered:
+        """Return the answers of hosts about their shards; end the calls of those that are late."""
+        left_s = bounds.left_s()
+        own_s = None if left_s is None else SHARE * left_s
+        handles = {
+            host: self.fleet.call(
+                host, packed("search", method, call, own_s, tuple(shards), *arguments)
+            )
+            for host, shards in by_host.items()
+        }
+        began = time.monotonic()
+        gathered = self.fleet.gather(handles, _with_grace(bounds))
+        self._suspect(gathered, bounds, began)
+        for host in [one for one, why in gathered.lost.items() if why == DEADLINE]:
+            self.fleet.cancel(host, call)
+        return gathered
+
+    def _note_missing(self, host: str, error: MissingShards) -> None:
+        until = time.monotonic() + MISSING_S
+        self._missing.update({(host, shard): until for shard in error.shards})
+        if error.reason:
+            self.faults[host] = error.reason
 
     def ask_one(self, bounds: Bounds, method: str, *arguments: Any) -> Any:
         """Ask any host, in turn; None if none answered."""
@@ -109,7 +135,7 @@ class Hosts:
             host, began = hosts[next(self._turn) % len(hosts)], time.monotonic()
             gathered = self.fleet.gather({host: self.fleet.call(host, sent)}, _with_grace(bounds))
             if host in gathered.answers:
-                with suppress(FileNotFoundError, HostFault):  # of this host
+                with suppress(MissingShards, HostFault):  # of this host
                     return unpacked(gathered.answers[host])
             self._suspect(gathered, bounds, began)
         return None
@@ -123,32 +149,49 @@ class Hosts:
             if reason != DEADLINE or now - began > HUNG_S:
                 self.suspects[host] = now + SUSPECT_S
 
-    def _by_host(self, targets: Sequence[Target], hosts: list[str]) -> dict[str, list[Target]]:
-        """Return the shards of each host, in order."""
+    def _by_host(
+        self, targets: Sequence[Target], hosts: list[str], is_first: bool
+    ) -> dict[str, list[Target]]:
+        """Return the shards of each host, in order; of no host those that its host lacks.
+
+        After the first round, a lost host's shards go to their second hosts.
+        """
         with self._lock:
-            own = {one.shard for one in targets}
-            new = [one.shard for one in targets if one.shard not in self._sizes]
-            for shard, target in zip(new, (t for t in targets if t.shard in new), strict=True):
-                self._sizes[shard] = self.local.shard_of(target).manifest.chunks
-            if new:  # the index changed: other shards may be gone
-                self._sizes = {
-                    one: size
-                    for one, size in self._sizes.items()
-                    if one in own or self.local.is_open(one)
-                }
-            if new or self._places[0] != tuple(hosts):
-                self._places = tuple(hosts), placement(self._sizes, hosts)
-                self._prepare()
-            places = self._places[1]
+            if is_first:
+                self._place(targets, hosts)
+            places, now = self._places[1], time.monotonic()
         by_host = dict[str, list[Target]]()
         for target in targets:
-            by_host.setdefault(places[target.shard], []).append(target)
+            host = places[target.shard]
+            if not is_first or host not in hosts:
+                second = self._second.get(target.shard, "")
+                host = second if second in hosts else hosts[0]
+            if self._missing.get((host, target.shard), 0.0) > now:
+                host = ""
+            by_host.setdefault(host, []).append(target)
         return by_host
+
+    def _place(self, targets: Sequence[Target], hosts: list[str]) -> None:
+        """Place the shards on the hosts, if either changed."""
+        own = {one.shard for one in targets}
+        new = [one.shard for one in targets if one.shard not in self._sizes]
+        for shard, target in zip(new, (t for t in targets if t.shard in new), strict=True):
+            self._sizes[shard] = self.local.shard_of(target).manifest.chunks
+        if new:  # the index changed: other shards may be gone
+            self._sizes = {
+                one: size
+                for one, size in self._sizes.items()
+                if one in own or self.local.is_open(one)
+            }
+            self._missing = {one: at for one, at in self._missing.items() if one[1] in self._sizes}
+        if new or self._places[0] != tuple(hosts):
+            self._places = tuple(hosts), placement(self._sizes, hosts)
+            self._prepare()
 
     def _prepare(self) -> None:
         """Tell hosts to open their shards, and those that they take if another host is lost."""
         hosts, places = self._places
-        second = replicas(places, hosts)
+        second = self._second = replicas(places, hosts)
         self._warm = {host: self._warm.get(host, set()) & places.keys() for host in hosts}
         for host in hosts:
             own = {shard for shard in places if host in (places[shard], second[shard])}

@@ -20,6 +20,7 @@ from .actors import CALLS, ActorFleet, Future, check_address
 from .host import ShardHost
 
 AUTO = "auto"  # in place of an address: the cluster of this machine
+RECONNECT_S = 30 * 86_400
 _CONTROL = "control"  # threads of a host for cancellations
 
 
@@ -64,6 +65,8 @@ class RayFleet(ActorFleet):
         """
         super().__init__(settings, root)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the machine
+        # by default, Ray ends this process after a minute without the cluster's head
+        os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", str(RECONNECT_S))
         try:
             import ray
         except ImportError:

@@ -46,26 +46,23 @@ def fleet_semantic_search(
     spaces = {part.shard.manifest.space for part in parts}
     scoped = hosts.in_scope(targets) if len(spaces) == 1 else list(targets)
     call = uuid4().hex
-    limits = _limits(hosts, call, scoped, sent, leasts, bounds)
-    ranked = None
-    if limits is not None:
-        ranked = _ranked(hosts, call, scoped, sent, collection, most, limits, bounds)
+    search = _Search(hosts, call, scoped, sent, collection, bounds)
+    limits = search.limits(leasts)
+    ranked = None if limits is None else search.ranked(most, limits)
     if (
         ranked is not None
         and len(ranked.hits) < query.limit
         and ranked.has_folds
         and most < min(in_scope, MAX_RANKED_CHUNKS)
     ):  # folding left too few hits: go deeper
-        deeper = _ranked(
-            hosts, call, scoped, sent, collection, MAX_RANKED_CHUNKS, limits or {}, bounds
-        )
+        deeper = search.ranked(MAX_RANKED_CHUNKS, limits or {})
         ranked = ranked if deeper is None or bounds.reached() else deeper
     if ranked is None:
         if not bounds.reached():  # no host is left
             return here(targets)
         return Answer([], 0, bounds.reason(), {"search": (time.perf_counter() - began) * 1000})
     hits = ranked.hits
-    reason: Reason = bounds.reason() if bounds.reached() else ""
+    reason: Reason = bounds.reason() if bounds.reached() else "time" if search.ended else ""
     if not reason and query.limit == MAX_RANKED_CHUNKS == len(hits) < in_scope:
         reason = "limit"
     timings = {
@@ -78,53 +75,53 @@ def fleet_semantic_search(
     )  # fmt: skip
 
 
-def _limits(
-    hosts: Hosts,
-    call: str,
-    targets: list[Target],
-    plan: SearchPlan,
-    leasts: dict[str, int],
-    bounds: Bounds,
-) -> dict[str, Shortlist] | None:
-    """Return the shortlists of all shards; None if a host's part is missing."""
-    if not leasts:
-        return {}
-    replies, left = hosts.ask(
-        targets, bounds, call, "near_counts", lambda own: (tuple(own), plan, leasts)
-    )
-    if left:
-        return None
-    return {
-        space: Shortlist(
-            least,
-            limit_of(summed([one.value[space] for one in replies if space in one.value]), least),
+class _Search:
+    """Trips of one search."""
+
+    def __init__(
+        self,
+        hosts: Hosts,
+        call: str,
+        targets: list[Target],
+        plan: SearchPlan,
+        collection: Statistics,
+        bounds: Bounds,
+    ) -> None:
+        self._hosts, self._call, self._targets, self._bounds = hosts, call, targets, bounds
+        self._plan, self._collection = plan, collection
+        self.ended = False  # a host had too little time
+
+    def limits(self, leasts: dict[str, int]) -> dict[str, Shortlist] | None:
+        """Return the shortlists of all shards; None if a part of them is missing."""
+        if not leasts:
+            return {}
+        parts, left = self._hosts.ask(
+            self._targets, self._bounds, self._call, "near_counts", self._plan, leasts
         )
-        for space, least in leasts.items()
-    }
+        if left:
+            return None
+        self.ended = self.ended or any(one.ended for one in parts)
+        return {
+            space: Shortlist(
+                least,
+                limit_of(
+                    summed([one.counts[space] for one in parts if space in one.counts]), least
+                ),
+            )
+            for space, least in leasts.items()
+        }
 
-
-def _ranked(
-    hosts: Hosts,
-    call: str,
-    targets: list[Target],
-    plan: SearchPlan,
-    collection: Statistics,
-    most: int,
-    limits: dict[str, Shortlist],
-    bounds: Bounds,
-) -> RankedHits | None:
-    """Return the hits of all hosts' candidates; None if one is missing."""
-    replies, left = hosts.ask(
-        targets, bounds, call, "candidates",
-        lambda own: (tuple(own), plan, collection, most, limits),
-    )  # fmt: skip
-    if left and not bounds.reached():
-        return None
-    candidates: list[bytes] = [reply.value for reply in replies]
-    order = [one.shard for one in targets]
-    if hosts.ranks_here:
-        return rank_found(hosts.local, candidates, order, plan, collection, most)
-    ranked: RankedHits | None = hosts.ask_one(
-        bounds, "rank", candidates, order, plan, collection, most
-    )
-    return ranked
+    def ranked(self, most: int, limits: dict[str, Shortlist]) -> RankedHits | None:
+        """Return the hits of all hosts' candidates; None if no host could rank them."""
+        parts, left = self._hosts.ask(
+            self._targets, self._bounds, self._call, "candidates", self._plan, self._collection,
+            most, limits,
+        )  # fmt: skip
+        self.ended = self.ended or bool(left) or any(one.ended for one in parts)
+        candidates = [one.packed for one in parts]
+        order = [one.shard for one in self._targets]
+        arguments = candidates, order, self._plan, self._collection, most
+        if self._hosts.ranks_here:
+            return rank_found(self._hosts.local, *arguments)
+        ranked: RankedHits | None = self._hosts.ask_one(self._bounds, "rank", *arguments)
+        return ranked

@@ -6,7 +6,6 @@ driver, it copies into its own home, and drops the least recently searched.
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +16,14 @@ from ...errors import BucketError
 from ...files import make_private, storage_errors
 from ...settings import Settings
 from ..shard.cache import Shards
+from ..shard.manifest import MANIFEST
 from ..shard.shard import Shard
 from .bucket import Bucket
-from .download import copy_shard
+from .download import copy_shard, discard, sweep_parts
 from .mirror import bytes_below, mirror_folder
 
 COPIES = 2  # at once
+COPIED = "copies"  # folder in a home
 
 
 class CopiedShards(Shards):
@@ -34,7 +35,8 @@ class CopiedShards(Shards):
         self._own, self._limit = home, settings.mirror_bytes
         # a bucket's folder on the driver -> its URL, and its folder here
         self._places = {
-            mirror_folder(settings.home, url): (url, mirror_folder(home, url))
+            # not that of a mirror, which has its own limit and all shards
+            mirror_folder(settings.home, url): (url, mirror_folder(home, url, COPIED))
             for url in settings.buckets
         }
         self._buckets = dict[str, Bucket]()
@@ -42,8 +44,7 @@ class CopiedShards(Shards):
         self._copying = dict[str, str]()  # why a copy failed, by shard; empty while it runs
         self._copies = threading.Lock()
         self._pool = ThreadPoolExecutor(COPIES, thread_name_prefix="codeintel-copy")
-        if home != settings.home:  # else they are those of the driver's mirror
-            self._count_copies()
+        self._count_copies()
 
     def open(self, key: str) -> Shard:
         """Return a shard; FileNotFoundError if it is missing, or still being copied.
@@ -72,6 +73,8 @@ class CopiedShards(Shards):
         ]
         for _, key, folder in sorted(copies):
             self._sizes[key] = bytes_below(folder)
+        for _, here in self._places.values():
+            sweep_parts(here.glob("v*/repositories/*/shards/.*"))
 
     def _folder(self, key: str) -> Path:
         folder = super()._folder(key)
@@ -104,11 +107,12 @@ class CopiedShards(Shards):
             with storage_errors(self._own):
                 if not self._own.exists():
                     make_private(self._own)
-                make_private(self._own / "buckets")
-                if not folder.exists():
+                make_private(self._own / COPIED)
+                if not (folder / MANIFEST).exists():
+                    discard(folder)
                     bucket = self._buckets.get(url) or Bucket(url)
                     self._buckets[url] = bucket
-                    path = folder.relative_to(mirror_folder(self._own, url)).as_posix()
+                    path = folder.relative_to(mirror_folder(self._own, url, COPIED)).as_posix()
                     copy_shard(bucket, path, folder)
                 self._keep(key, bytes_below(folder))
         except Exception as error:  # the search goes on elsewhere, and says why
@@ -124,7 +128,7 @@ class CopiedShards(Shards):
             while sum(self._sizes.values()) > self._limit and len(self._sizes) > 1:
                 old.append(self._sizes.popitem(last=False)[0])
         for one in old:
-            with self._lock:
-                self._open.pop(one, None)
             if (place := self._place_of(one)) is not None:
-                shutil.rmtree(place[1], ignore_errors=True)
+                with self._lock:
+                    self._open.pop(one, None)
+                    discard(place[1])

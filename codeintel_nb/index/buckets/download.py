@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,6 +20,7 @@ from ..update.report import Progress
 from .bucket import Bucket
 
 REPOSITORIES = f"v{FORMAT}/repositories"
+MAX_COPY_S = 3_600.0  # since the last file of a copy was begun, before it counts as left behind
 _PART = ".copying-"
 
 
@@ -55,6 +58,22 @@ def copy_shards(
         for size in _copied(bucket, parts, shards / one):
             copied += size
             progress(Progress("copying", 0, 0, copied, total, repository))
+
+
+def sweep_parts(folders: Iterable[Path]) -> None:
+    """Delete what processes left that ended in the middle of a copy, or of its removal."""
+    for folder in folders:
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > MAX_COPY_S:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def discard(folder: Path) -> None:
+    """Delete a shard's folder; it is never seen in part."""
+    part = folder.with_name(f"{_PART}{uuid4().hex}")
+    with suppress(OSError):  # it is gone, or Windows keeps it while it is mapped
+        folder.rename(part)
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def copy_shard(bucket: Bucket, path: str, folder: Path) -> None:

@@ -34,10 +34,10 @@ _E_TAG = "e_tag"  # of the bucket's snapshot that is here
 _STAMP = "looked-at"  # its time is that of the last complete look
 
 
-def mirror_folder(home: Path, url: str) -> Path:
-    """Return the folder of a bucket's copies in a home."""
+def mirror_folder(home: Path, url: str, kind: str = "buckets") -> Path:
+    """Return the folder of a bucket in a home: its mirror, or another ``kind`` of copy."""
     name = hashlib.blake2b(url.rstrip("/").encode(), digest_size=8).hexdigest()
-    return home / "buckets" / name
+    return home / kind / name
 
 
 class Mirror(SharedHome):
