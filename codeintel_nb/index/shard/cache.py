@@ -42,7 +42,11 @@ class Shards:
 
     def keep_existing(self) -> None:
         """Drop the shards whose folders are gone."""
-        self.keep_only({key for key in list(self._open) if self._folder(key).is_dir()})
+        gone = [key for key in list(self._open) if not self._folder(key).is_dir()]
+        with self._lock:  # other threads open shards meanwhile
+            for key in gone:
+                self._open.pop(key, None)
+            self.generation += bool(gone)
 
     def _folder(self, key: str) -> Path:
         # the key of an index that was not adopted leads out of the root, which may be missing
