@@ -13,6 +13,7 @@ from codeintel_nb.scopes.scope import EVERYTHING, Scope
 from codeintel_nb.search.query import Bounds, SemanticQuery
 
 from ..conftest import write_tree
+from ..full.programs import until
 
 BODY = """
 def settle_invoice(invoice, ledger, *, currency="EUR"):
@@ -227,6 +228,7 @@ def test_stop_of_the_deeper_search_keeps_the_first_hits(make, monkeypatch):
         calls.append(args)
         if len(calls) == 2:
             cancel.set()
+            until(args[-1].stopped)  # another thread tells the engine
         return found(*args)
 
     monkeypatch.setattr(semantic_search, "_found", stopped_when_deeper)
