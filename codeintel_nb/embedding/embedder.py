@@ -49,8 +49,7 @@ class Embedder(Protocol):
     def embed_precisely(self, texts: Sequence[str]) -> Precise:
         """Return the same rows in double precision.
 
-        Products of single precision depend on the processor: too much for scores that hosts of
-        different kinds must agree on.
+        In single precision, sums depend on the processor, and hosts must agree on scores.
         """
         ...
 
@@ -89,26 +88,25 @@ class StaticEmbedder:
             return self._vocabulary
 
     def embed_precisely(self, texts: Sequence[str]) -> Precise:
-        words = self.vocabulary.words_of([_WORD.findall(text) for text in texts])
-        return self._sums(words, np.float64)
+        return self._sums(self._words(texts), np.float64)
 
     def embed_code(self, texts: Sequence[str]) -> Vectors:
         batches = [texts[i : i + _BATCH] for i in range(0, len(texts), _BATCH)]
-        vectors = [self._embed(batch) for batch in batches]
+        vectors = [self.embed_words(self._words(batch)) for batch in batches]
         return np.concatenate(vectors) if vectors else np.zeros((0, self.dim), np.float32)
 
     def embed_query(self, text: str) -> Vectors:
         return self.embed_precisely([text]).astype(np.float32)
 
-    def _embed(self, texts: Sequence[str]) -> Vectors:
-        return self.embed_words(self.vocabulary.words_of([_WORD.findall(text) for text in texts]))
+    def _words(self, texts: Sequence[str]) -> Words:
+        return self.vocabulary.words_of([_WORD.findall(text) for text in texts])
 
     def embed_words(self, words: Words) -> Vectors:
         """Embed texts by their words: runs of letters, digits and underscores."""
         return self._sums(words, np.float32)
 
     def _sums(self, words: Words, kind: type[_Float]) -> npt.NDArray[_Float]:
-        """Return the normalized sums of the rows of each text, in a precision."""
+        """Return each text's normalized sum of rows, in the precision ``kind``."""
         with self._lock:
             if words.vocabulary is not self._vocabulary:
                 self._vocabulary, self._tokens = words.vocabulary, WordParts()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
-from ..errors import CodeIntelError
+from ..errors import CodeIntelError, MissingExtra
 from ..index.store import Store
 from ..settings import Settings
 from .engine import Engine
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from .local import LocalEngine
 
 LOCAL = ("", "local")
+_LIBRARIES = {"dask": "distributed", "dask-gateway": "dask_gateway", "ray": "ray"}
 
 
 def server_engine(settings: Settings) -> Callable[[Engine], Engine]:
@@ -49,10 +51,12 @@ def fleet_of(settings: Settings) -> Callable[[], Fleet]:
 
     Raises
     ------
-    CodeIntelError : the setting names no engine.
+    CodeIntelError : the setting names no engine; its library is not installed.
     """
     scheme, _, address = settings.engine.partition("://")
     root = str(Store(settings.home).root)
+    if scheme in _LIBRARIES and address:
+        _check_library(scheme, settings.engine)
     if scheme == "dask" and address:
         from .fleet.dask_fleet import DaskFleet
 
@@ -69,3 +73,19 @@ def fleet_of(settings: Settings) -> Callable[[], Fleet]:
         f"There is no engine {settings.engine!r}. Use dask://HOST:8786, dask://local, "
         "dask-gateway://CLUSTER, ray://HOST:6379, ray://auto or local."
     )
+
+
+def _check_library(scheme: str, engine: str) -> None:
+    """Check that an engine's library is installed.
+
+    Raises
+    ------
+    CodeIntelError : it is not.
+    """
+    if find_spec(_LIBRARIES[scheme]) is not None:
+        return
+    if scheme == "dask-gateway":
+        raise CodeIntelError(
+            f"The engine {engine} needs Dask Gateway's client. Run: pip install dask-gateway"
+        )
+    raise MissingExtra(scheme, needed_by=f"The engine {engine}")

@@ -1,4 +1,4 @@
-"""Memory of a process whose work is searching."""
+"""Memory settings of processes that mainly search."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _KEPT_BYTES, _MAPPED_BYTES = 128 << 20, 32 << 20
 def keep_freed_memory() -> None:
     """Let glibc keep the memory of a search's arrays for those of the next one.
 
-    By default it returns much of it, and the system clears it again for each search: a seventh of
-    the CPU time of a search by meaning in 3.4 million chunks (measured). Dask's nanny sets
-    MALLOC_TRIM_THRESHOLD_, with which it takes twice the time.
+    By default it returns much of it, and the system clears it again for each search. That is a
+    tenth of the CPU time of a search by meaning in 3.4 million chunks (measured). With
+    MALLOC_TRIM_THRESHOLD_, which Dask's nanny sets, a search takes twice the time.
     """
     if sys.platform != "linux":
         return

@@ -22,14 +22,14 @@ from codeintel_nb.engines.fleet.dask_fleet import DaskFleet
 from codeintel_nb.engines.fleet.fleet_engine import FleetEngine
 from codeintel_nb.engines.fleet.host import packed
 from codeintel_nb.engines.local import LocalEngine
-from codeintel_nb.index.shard.manifest import read_manifest
-from codeintel_nb.index.store import Store, read_snapshot
+from codeintel_nb.index.store import Store
 from codeintel_nb.search.query import Bounds
 from codeintel_nb.settings import Settings
 from tests.benchmarks.conftest import FULL, Corpus, children_s, show
 from tests.benchmarks.grown import grow
 from tests.fleet.cluster import dask_cluster
 from tests.full.programs import until
+from tests.index.many_parts import parts as parts_of
 
 pytestmark = pytest.mark.benchmark
 
@@ -150,14 +150,6 @@ def test_cost_as_an_index_grows(indexed: Workspace, tmp_path: Path, copies: int)
     assert 0.3 < fleet_cost.hosts[0] / sum(fleet_cost.hosts) < 0.7
     assert sum(fleet_cost.hosts) < 2 * local.own
     assert fleet_cost.own < 0.5 * local.own
-
-
-def parts_of(workspace: Workspace) -> list[object]:
-    """Return the parts of each shard, with their checksums."""
-    (stored,) = workspace._repositories.all()
-    return [
-        read_manifest(stored.shards / ref.id).parts for ref in read_snapshot(stored.folder).shards
-    ]
 
 
 def build_beside(root: Path, work: Path, shard_bytes: int, ratio: float) -> None:

@@ -7,8 +7,6 @@ import pytest
 from codeintel_nb import Workspace
 from tests.fleet.law import make_home, queries
 
-COUNT = 500
-
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory):
@@ -24,4 +22,4 @@ def local(home):
 @pytest.fixture(scope="session")
 def asked(local):
     names = sorted({hit.symbol.rpartition(".")[2] for hit in local.symbols("*", limit=2_000)})
-    return queries(COUNT, names)
+    return queries(names)

@@ -25,6 +25,7 @@ SCOPES = (
     Scope(kinds=("function", "method")),
     Scope(repos=("shop",)),
 )
+COUNT = 500  # queries
 QUESTIONS = (
     "where is the traceback of an exception printed", "how are magics registered", "magic",
     "InteractiveShell.run_cell", "complete a name while it is typed", "the of and",
@@ -35,6 +36,9 @@ PATTERNS = (
     r"def\s+_\w+", r"class \w+\(", r"[0-9]{4}", "self", "import", "e", "get_ipython",
     r"return (True|False)", "(?i)magic", "nowhere_to_be_found",
 )  # fmt: skip
+
+
+Asked = tuple[str, dict[str, object], Scope]  # method, arguments, scope
 
 
 def make_home(folder: Path) -> Settings:
@@ -60,8 +64,8 @@ def make_home(folder: Path) -> Settings:
     return settings
 
 
-def queries(count: int, names: list[str]) -> list[tuple[str, dict[str, object], Scope]]:
-    """Return searches of every kind: method, arguments and scope."""
+def queries(names: list[str]) -> list[Asked]:
+    """Return searches of every kind."""
     chosen = random.Random(11)
     words = sorted({word for name in names for word in name.split("_") if len(word) > 3})
     made = list[tuple[str, dict[str, object]]]()
@@ -81,7 +85,7 @@ def queries(count: int, names: list[str]) -> list[tuple[str, dict[str, object], 
         ("symbols", {"name": "intractiveshell", "limit": 9}),
         ("list_paths", {}), ("list_paths", {"limit": 3}),
     ]  # fmt: skip
-    while len(made) < count:
+    while len(made) < COUNT:
         name, word = chosen.choice(names), chosen.choice(words)
         made.append(
             chosen.choice([
@@ -124,3 +128,13 @@ def opened(settings: Settings, fleet: Fleet) -> Workspace:
             cast("LocalEngine", local), fleet, bool(settings.buckets)
         ),
     )  # fmt: skip
+
+
+def assert_lawful(workspace: Workspace, local: Workspace, asked: list[Asked]) -> None:
+    """Compare hits, scores, order and counts with the local engine's."""
+    assert len(asked) == COUNT
+    for one in asked:
+        assert answer(workspace, *one) == answer(local, *one), one
+    for scope in SCOPES:
+        assert counts(workspace, scope) == counts(local, scope)
+    assert not workspace.problems()

@@ -19,7 +19,6 @@ from codeintel_nb.engines.fleet.host import packed
 from codeintel_nb.engines.fleet.host_builds import BuildState, HostBuilds, Sample
 from codeintel_nb.engines.fleet.in_process import InProcessFleet
 from codeintel_nb.errors import EngineError, IndexingCancelled
-from codeintel_nb.index.shard.manifest import read_manifest
 from codeintel_nb.index.store import Store, read_snapshot
 from codeintel_nb.index.update import build
 from codeintel_nb.index.update.report import ignore
@@ -30,20 +29,13 @@ from codeintel_nb.sources.repository import worktree
 from tests.conftest import write_tree
 from tests.fleet.cluster import dask_cluster
 from tests.full.programs import free_port
+from tests.index.many_parts import functions_tree, parts
 from tests.index.test_guard import FAILED, FAULTS
 
 
 @pytest.fixture
 def tree(tmp_path):
-    return write_tree(
-        tmp_path / "tree",
-        {
-            f"part{n % 7}/f{n:03}.py": "".join(
-                f"def function_{n}_{i}(value):\n    return value + {i}\n\n\n" for i in range(30)
-            )
-            for n in range(120)
-        },
-    )
+    return functions_tree(tmp_path / "tree")
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +47,6 @@ def scheduler(tmp_path_factory):
 def settings_of(folder, **changes):
     changes = {"shard_bytes": 30_000, "build_workers": 2, **changes}
     return msgspec.structs.replace(Settings.from_environment(folder, {}), **changes)
-
-
-def parts(workspace):
-    """Return the parts of each shard, with their checksums."""
-    (stored,) = workspace._repositories.all()
-    return [
-        read_manifest(stored.shards / ref.id).parts for ref in read_snapshot(stored.folder).shards
-    ]
 
 
 def generation(workspace):

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from codeintel_nb import Workspace
+from codeintel_nb.engines import choice
 from codeintel_nb.engines.choice import fleet_of, server_engine
 from codeintel_nb.engines.fleet.dask_fleet import DaskFleet
 from codeintel_nb.engines.fleet.host import Identity
@@ -20,7 +21,7 @@ from codeintel_nb.errors import CodeIntelError, EngineError
 from codeintel_nb.index.store import Store
 from codeintel_nb.settings import Settings
 from tests.conftest import write_tree
-from tests.fleet.law import SCOPES, answer, counts, opened
+from tests.fleet.law import answer, assert_lawful, opened
 from tests.full.programs import free_port, until
 
 
@@ -49,13 +50,7 @@ def whole(cluster):
 
 def test_same_hits_scores_order_and_counts(local, fleet, cluster, asked):
     whole(cluster)
-    assert len(asked) == 500
-    for method, arguments, scope in asked:
-        expected = answer(local, method, arguments, scope)
-        assert answer(fleet, method, arguments, scope) == expected, (method, arguments, scope)
-    for scope in SCOPES:
-        assert counts(fleet, scope) == counts(local, scope)
-    assert not fleet.problems()
+    assert_lawful(fleet, local, asked)
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
@@ -187,3 +182,18 @@ def test_nothing_of_a_fleet_is_imported_without_a_setting(home):
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd="/"
     )
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("engine", "command"),
+    [
+        ("dask://10.0.0.1:8786", r"pip install 'codeintel-nb\[dask\]'"),
+        ("ray://auto", r"pip install 'codeintel-nb\[ray\]'"),
+        ("dask-gateway://mine", "pip install dask-gateway"),
+    ],
+)
+def test_missing_library_is_named_at_once(home, monkeypatch, engine, command):
+    """A server must not start with an engine that will never connect."""
+    monkeypatch.setattr(choice, "find_spec", lambda name: None)
+    with pytest.raises(CodeIntelError, match=f"The engine {engine} .*{command}"):
+        server_engine(msgspec.structs.replace(home, engine=engine))

@@ -14,7 +14,7 @@ import pytest
 
 from codeintel_nb.engines.choice import fleet_of
 from codeintel_nb.errors import EngineError
-from tests.fleet.law import SCOPES, answer, counts, opened
+from tests.fleet.law import assert_lawful, opened
 from tests.full.programs import free_port, running, until
 
 pytestmark = pytest.mark.full
@@ -67,15 +67,13 @@ def test_same_hits_scores_order_and_counts(gateway, home, local, asked):
     hosts = fleet_of(settings)()
     until(lambda: len(hosts.hosts()) == 2)
     with opened(home, hosts) as fleet:
-        for one in asked:
-            assert answer(fleet, *one) == answer(local, *one), one
-        for scope in SCOPES:
-            assert counts(fleet, scope) == counts(local, scope)
-        assert not fleet.problems()
+        assert_lawful(fleet, local, asked)
     cluster.shutdown()
 
 
 def test_absent_cluster_is_named(gateway, home):
     settings = msgspec.structs.replace(home, engine="dask-gateway://nowhere")
-    with pytest.raises(EngineError, match="nowhere does not answer .*not found"):
+    with pytest.raises(
+        EngineError, match="cluster of Dask Gateway nowhere does not answer .*not found"
+    ):
         fleet_of(settings)()

@@ -19,7 +19,7 @@ from codeintel_nb.engines.fleet.host import ShardHost
 from codeintel_nb.engines.fleet.in_process import InProcessFleet
 from codeintel_nb.index.store import Store
 from codeintel_nb.search.semantic import closest
-from tests.fleet.law import SCOPES, answer, counts, opened
+from tests.fleet.law import SCOPES, answer, assert_lawful, opened
 from tests.full.programs import until
 
 
@@ -37,17 +37,8 @@ def test_there_are_many_shards(local):
     assert any(target.dead for target in targets)
 
 
-@pytest.mark.parametrize("part", range(4))
-def test_same_hits_scores_and_order(local, fleet, asked, part):
-    assert len(asked) == 500
-    for method, arguments, scope in asked[part::4]:
-        expected = answer(local, method, arguments, scope)
-        assert answer(fleet, method, arguments, scope) == expected, (method, arguments, scope)
-
-
-@pytest.mark.parametrize("scope", SCOPES)
-def test_same_counts(local, fleet, scope):
-    assert counts(fleet, scope) == counts(local, scope)
+def test_same_hits_scores_order_and_counts(local, fleet, asked):
+    assert_lawful(fleet, local, asked)
 
 
 def test_same_hits_with_a_coarse_first_step(local, fleet, asked, monkeypatch):

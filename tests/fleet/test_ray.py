@@ -14,7 +14,7 @@ import pytest
 
 from codeintel_nb.engines.choice import fleet_of
 from tests.fleet.cluster import serving
-from tests.fleet.law import SCOPES, answer, counts, opened
+from tests.fleet.law import answer, assert_lawful, opened
 from tests.full.programs import free_port, until
 
 pytestmark = [pytest.mark.full, pytest.mark.filterwarnings("ignore::FutureWarning")]
@@ -81,13 +81,7 @@ def whole(fleet, hosts):
 
 def test_same_hits_scores_order_and_counts(local, fleet, hosts, asked):
     whole(fleet, hosts)
-    assert len(asked) == 500
-    for method, arguments, scope in asked:
-        expected = answer(local, method, arguments, scope)
-        assert answer(fleet, method, arguments, scope) == expected, (method, arguments, scope)
-    for scope in SCOPES:
-        assert counts(fleet, scope) == counts(local, scope)
-    assert not fleet.problems()
+    assert_lawful(fleet, local, asked)
 
 
 def test_killed_actor_loses_no_answer(local, fleet, hosts, asked):

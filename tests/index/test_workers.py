@@ -9,13 +9,13 @@ import pytest
 
 from codeintel_nb import Workspace
 from codeintel_nb.errors import EngineError
-from codeintel_nb.index.shard.manifest import read_manifest
 from codeintel_nb.index.store import Store, read_snapshot
 from codeintel_nb.index.update import machine, workers
 from codeintel_nb.index.update.ranges import RangeFile, _cut
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import worktree
 from tests.conftest import write_tree
+from tests.index.many_parts import functions_tree, parts
 from tests.index.test_guard import FAILED, FAULTS
 from tests.live import children_of
 
@@ -24,15 +24,7 @@ WORKER = "codeintel_nb.index.update.workers"
 
 @pytest.fixture
 def tree(tmp_path):
-    return write_tree(
-        tmp_path / "tree",
-        {
-            f"part{n % 7}/f{n:03}.py": "".join(
-                f"def function_{n}_{i}(value):\n    return value + {i}\n\n\n" for i in range(30)
-            )
-            for n in range(120)
-        },
-    )
+    return functions_tree(tmp_path / "tree")
 
 
 @pytest.fixture
@@ -52,14 +44,6 @@ def opened(tmp_path):
     yield opened
     for workspace in workspaces:
         workspace.close()
-
-
-def parts(workspace):
-    """Return the parts of each shard, with their checksums."""
-    (stored,) = workspace._repositories.all()
-    return [
-        read_manifest(stored.shards / ref.id).parts for ref in read_snapshot(stored.folder).shards
-    ]
 
 
 @pytest.mark.parametrize(

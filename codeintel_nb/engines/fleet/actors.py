@@ -17,18 +17,18 @@ from ...settings import Settings
 from .fleet import DEADLINE, Gathered
 from .host import Identity, packed, unpacked
 
-RENEW_S = 1.0  # between two looks at the cluster's workers
+RENEW_S = 1.0  # between two checks of the cluster's workers
 PING_S = 15.0  # for a new worker's imports
 LOST_S = 8.0  # before a worker that broke a call is tried again
-LOOK_S = 0.1  # between two looks at the other hosts
+LOOK_S = 0.1  # between two checks of the other hosts
 CALLS = 4  # of a host at once
-CONNECT_S = 5
+CHECK_S = 5  # for a connection to an address
 MAX_PAUSE_S = 60.0  # before another start of a host that did not start
 _NO_PACKAGE = re.compile("No module named '?codeintel_nb")
 
 
 class Future(Protocol):
-    """Answer of an actor to come, as both clusters have it."""
+    """Pending answer of an actor, as both clusters return it."""
 
     def done(self) -> bool: ...
 
@@ -36,21 +36,21 @@ class Future(Protocol):
 
 
 def _last_line(text: str) -> str:
-    """Return the last line of an error: the others are a trace of the cluster."""
+    """Return the last line of an error; those above are the cluster's traceback."""
     lines = text.strip().splitlines()
     return " ".join(lines[-1].split())[:200].rstrip(".") if lines else ""
 
 
 def check_address(address: str) -> None:
-    """Connect to ``HOST:PORT`` once: clusters' own clients wait long for an absent head.
+    """Check that something listens at ``HOST:PORT``; the clusters' own clients wait much longer.
 
     Raises
     ------
     OSError : nothing listens there.
-    ValueError : it is no such address.
+    ValueError : the address has another form.
     """
     host, _, port = address.rpartition(":")
-    socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+    socket.create_connection((host.strip("[]"), int(port)), CHECK_S).close()
 
 
 class Failure(NamedTuple):
@@ -75,17 +75,11 @@ class ActorFleet(ABC):
 
     @abstractmethod
     def _workers(self) -> set[str]:
-        """Return the workers that live now."""
+        """Return the workers that are alive."""
 
     @abstractmethod
     def _start(self, worker: str) -> Any:
-        """Start an actor on a worker.
-
-        Raises
-        ------
-        ImportError : the worker has no codeintel-nb.
-        Exception : the worker is gone.
-        """
+        """Start an actor on a worker; raise any exception if that fails."""
 
     @abstractmethod
     def _send(self, actor: Any, call: bytes) -> Future:
@@ -163,9 +157,9 @@ class ActorFleet(ABC):
         with self._renewal:
             try:
                 workers = self._workers()
-            except Exception:  # the cluster is away: its client connects again by itself
+            except Exception:  # the cluster is down: its client reconnects by itself
                 workers = set()
-            for gone in set(self._hosts) - workers:  # a copy: searches change it meanwhile
+            for gone in set(self._hosts) - workers:  # a copy, as searches change the original
                 self._hosts.pop(gone, None)
             self._unfit = {one: why for one, why in self._unfit.items() if one in workers}
             # the cluster may still name a worker that has just died
@@ -185,7 +179,7 @@ class ActorFleet(ABC):
                     self._failures.pop(worker, None)
 
     def _note(self, worker: str, error: Exception) -> None:
-        """Note why a worker's host did not start; it is tried again, ever more seldom."""
+        """Record why a worker's host did not start. The pause before each retry doubles."""
         text = str(error)
         reason = "it has no codeintel-nb" if _NO_PACKAGE.search(text) else _last_line(text)
         former = self._failures.get(worker)
@@ -194,12 +188,8 @@ class ActorFleet(ABC):
         self._failures[worker] = Failure(reason or type(error).__name__, pause_s, again_at)
 
     def _add(self, worker: str) -> None:
-        try:
-            actor = self._start(worker)
-            identity = unpacked(self._send(actor, packed("ping")).result(timeout=PING_S))
-        except ImportError:
-            self._unfit[worker] = "it has no codeintel-nb"
-            return
+        actor = self._start(worker)
+        identity = unpacked(self._send(actor, packed("ping")).result(timeout=PING_S))
         own = Identity.own(Path(self.arguments[1]))
         if self.arguments[0].buckets:  # a host copies its shards from there
             own = own._replace(root=identity.root)

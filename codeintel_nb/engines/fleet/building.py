@@ -27,10 +27,10 @@ from .fleet import DEADLINE, Fleet
 from .host import HostFault, packed, unpacked
 from .host_builds import BuildState, Sample, Slots
 
-LOOK_S = 0.25  # between two looks at the hosts
+LOOK_S = 0.25  # between two polls of the hosts
 ANSWER_S = 5.0  # for a host's state
 SILENT_S = 30.0  # before a host that does not answer, or a cluster without hosts, is given up
-SAMPLED = 50  # files that a host must see as this machine does
+SAMPLED = 50  # files that must be the same on a host
 MAX_FAULTS = 2  # hosts that may fail at a range
 
 OnProgress = Callable[[RangeProgress], None]
@@ -58,7 +58,6 @@ class Cluster:
         ------
         CodeIntelError : a range cannot be built.
         """
-        self.problem, self.is_connected = "", False
         progress(RangeProgress("connecting", 0, 0))
         try:
             fleet = fleet_of(work.settings)()
@@ -138,11 +137,12 @@ class FleetBuild:
         )
 
     def _reasons(self) -> str:
-        """Return why hosts do not build, in brackets."""
+        """Return why hosts do not build, in brackets; empty if none says so."""
         reasons = {host: state for host, state in self._fleet.states().items() if state}
         reasons |= {host: one.reason for host, one in self._slots.items() if one.reason}
         reasons |= self._failed
-        return f" ({'; '.join(f'{host}: {why}' for host, why in reasons.items())})" * bool(reasons)
+        every = "; ".join(f"{host}: {why}" for host, why in reasons.items())
+        return f" ({every})" if every else ""
 
     def _meet(self) -> None:
         """Ask new hosts what they can do."""
@@ -156,7 +156,7 @@ class FleetBuild:
             self._running.setdefault(host, {})
 
     def _sample(self) -> list[Sample]:
-        """Return some files as this machine sees them."""
+        """Return a sample of the files, with their states on this machine."""
         paths = [file.path for pieces in self._ranges for piece in pieces for file in piece]
         sample = list[Sample]()
         for path in paths[:: max(1, len(paths) // SAMPLED)]:
@@ -166,7 +166,7 @@ class FleetBuild:
         return sample
 
     def _assign(self) -> None:
-        """Give ranges to hosts, the least busy ones first, as many as their machines fit."""
+        """Give ranges to the least busy hosts, within the limits of their machines."""
         while self._waiting:
             loads, limits = Counter[str](), dict[str, int]()
             hosts = [
@@ -207,11 +207,11 @@ class FleetBuild:
                     self._blame(host, name, state.fault)
                 elif state.result is not None:
                     if state.result.files < sum(map(len, self._ranges[number])):
-                        if not self._is_stopped:  # it heard nothing from here for long
+                        if not self._is_stopped:  # its lease ended
                             self._again(host, name)
                             continue
                     elif self._lacks_files(state.result):
-                        self._blame(host, name, "it does not see all files")
+                        self._blame(host, name, "files are missing there")
                         continue
                     del self._running[host][name]
                     event = RangeProgress("writing", state.result.files, state.result.size)
@@ -222,7 +222,7 @@ class FleetBuild:
         self._forget_lost()
 
     def _lacks_files(self, result: RangeResult) -> bool:
-        """Whether a host does not see files that are here."""
+        """Whether files that exist here are missing on the host."""
         return any(
             reason == VANISHED and Path(self._work.repository.root, path).exists()
             for reason, path in result.left_out
@@ -249,7 +249,7 @@ class FleetBuild:
             self._silent_since.pop(host, None)
             try:
                 values[host] = unpacked(answer)
-            except (HostFault, FileNotFoundError) as error:
+            except HostFault as error:
                 self._give_up(host, str(error))
         for host, reason in gathered.lost.items():
             if reason != DEADLINE:
@@ -266,7 +266,7 @@ class FleetBuild:
         self._slots.pop(host, None)
 
     def _again(self, host: str, name: str) -> None:
-        """Put a range back that a host does not finish, unless the build was stopped."""
+        """Put back a range that a host does not finish, unless the build was stopped."""
         number = self._running[host].pop(name)
         if not self._is_stopped:
             self._waiting.appendleft(number)

@@ -12,7 +12,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ...errors import EngineError, MissingExtra
+from ...errors import EngineError
 from ...settings import Settings
 from .actors import CALLS, PING_S, ActorFleet, Future, check_address
 from .host import ShardHost
@@ -32,43 +32,42 @@ class DaskHost:
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._host.do, call)
 
     async def cancel(self, call: str) -> None:
-        self._host.cancel(call)  # here: all threads may be busy
+        self._host.cancel(call)  # in the event loop: all threads may be busy
 
 
 class DaskFleet(ActorFleet):
     """Hosts on the workers of a Dask cluster."""
+
+    kind = "Dask scheduler at"
 
     def __init__(self, address: str, settings: Settings, root: str, workers: int = 2) -> None:
         """Connect to a scheduler, such as ``10.0.0.1:8786``; ``local`` starts a cluster.
 
         Raises
         ------
-        MissingExtra : Dask is not installed.
         EngineError : the scheduler does not answer.
         """
         super().__init__(settings, root)
-        try:
-            import distributed
-        except ImportError:
-            raise MissingExtra("dask", needed_by=f"The engine {settings.engine}") from None
+        import distributed
+
         self._dask: Any = distributed
-        self._count = workers
+        self._size = workers if address == LOCAL else 0  # of a cluster of this machine
         self._cluster: Any = None
         try:
             self._client: Any = self._connected(address)
         except (OSError, TimeoutError, ValueError, RuntimeError) as error:
             self._close_cluster()
             raise EngineError(
-                f"The Dask scheduler at {address} does not answer ({error}). Check the address "
+                f"The {self.kind} {address} does not answer ({error}). Check the address "
                 "and that the cluster runs, or leave the engine setting empty."
             ) from None
         self._begin()
 
     def _connected(self, address: str) -> Any:
         """Return a client of a scheduler."""
-        if address == LOCAL:
+        if self._size:
             self._cluster = self._dask.LocalCluster(
-                n_workers=self._count, threads_per_worker=2, dashboard_address="127.0.0.1:0",
+                n_workers=self._size, threads_per_worker=2, dashboard_address="127.0.0.1:0",
                 silence_logs=logging.ERROR,
             )  # fmt: skip
         else:
@@ -79,9 +78,9 @@ class DaskFleet(ActorFleet):
         )
 
     def _workers(self) -> set[str]:
-        if self._cluster is not None and len(self._cluster.workers) < self._count:
+        if self._size and len(self._cluster.workers) < self._size:
             # Dask gives up a worker that is restarting 15 s after an earlier death
-            self._cluster.scale(self._count)
+            self._cluster.scale(self._size)
         return set(self._client.scheduler_info(n_workers=-1)["workers"])
 
     def _start(self, worker: str) -> Any:
@@ -104,7 +103,7 @@ class DaskFleet(ActorFleet):
         self._close_cluster()
 
     def _close_cluster(self) -> None:
-        """Close the cluster of this machine, if it was started here."""
+        """Close the cluster of this machine, or the connection to a gateway's."""
         if self._cluster is not None:
             self._cluster.close()
 
@@ -115,25 +114,19 @@ class GatewayFleet(DaskFleet):
     The address of the gateway and the credentials are those of Dask's configuration.
     """
 
+    kind = "cluster of Dask Gateway"
+
     def _connected(self, address: str) -> Any:
-        try:
-            import dask_gateway
-        except ImportError:
-            raise EngineError(
-                f"The engine {self.arguments[0].engine} needs Dask Gateway's client. "
-                "Run: pip install dask-gateway"
-            ) from None
+        import dask_gateway
+
         gateway: Any = dask_gateway
-        try:  # it closes itself, and must not be closed before
+        try:  # never closed here: its destructor closes it, and fails the second time
             own = gateway.Gateway()
             states = {one.name: one.status.name for one in own.list_clusters()}
-            if states.get(address) != "RUNNING":  # its client would wait for it without end
+            if states.get(address) != "RUNNING":  # the client would wait for it forever
                 state = states.get(address, "not found").lower()
                 raise ValueError(f"Cluster {address} {state}")
             self._cluster = own.connect(address, shutdown_on_close=False)
             return self._cluster.get_client(set_as_default=False)
         except Exception as error:  # also those of its HTTP client
             raise ValueError(error) from None
-
-    def _workers(self) -> set[str]:
-        return set(self._client.scheduler_info(n_workers=-1)["workers"])

@@ -40,7 +40,7 @@ class Fleet(Protocol):
         ...
 
     def cancel(self, host: str, call: str) -> None:
-        """Tell a host that nobody waits for a call any more; return at once."""
+        """Tell a host to drop a call; return at once."""
         ...
 
     def states(self) -> dict[str, str]:
@@ -82,7 +82,7 @@ def placement(sizes: Mapping[str, int], hosts: Sequence[str]) -> dict[str, str]:
 def replicas(places: Mapping[str, str], hosts: Sequence[str]) -> dict[str, str]:
     """Return the host that takes each shard if its own is lost: the next of the ranking.
 
-    The bound of loads gives one shard in six to another one (3 to 20 hosts, measured).
+    The bound of the loads gives 12 to 35 % of the shards to another one (3 to 20 hosts, measured).
     """
     second = dict[str, str]()
     for shard, host in places.items():

@@ -67,9 +67,9 @@ class FleetEngine:
                         return here(targets)
                     from .semantic import fleet_semantic_search
 
-                    return fleet_semantic_search(self.hosts, query, targets, bounds, here)
+                    return fleet_semantic_search(self.hosts, query, targets, bounds)
                 case SymbolQuery():
-                    return self._symbols(query, targets, bounds, here)
+                    return self._symbols(query, targets, bounds)
 
     def _text(
         self,
@@ -116,9 +116,7 @@ class FleetEngine:
             sum(one.files_read for one in answers), any(one.more for one in answers),
         )  # fmt: skip
 
-    def _symbols(
-        self, query: SymbolQuery, targets: Sequence[Target], bounds: Bounds, here: Here
-    ) -> Answer:
+    def _symbols(self, query: SymbolQuery, targets: Sequence[Target], bounds: Bounds) -> Answer:
         began = time.perf_counter()
         every = [one._replace(scope=one.scope.merged(kinds=())) for one in targets]
         shards = {one.shard for one in self.hosts.in_scope(every)}

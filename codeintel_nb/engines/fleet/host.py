@@ -13,36 +13,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from ...embedding.embedders import Embedders
 from ...errors import BucketError, CodeIntelError
 from ...index.shard.cache import Shards
-from ...index.shard.lexicon import WordScores
 from ...index.shard.manifest import FORMAT
 from ...index.shard.mapping import read_ahead
 from ...search.code_map.maps import CodeMaps
-from ...search.mask import ScopeMask
 from ...settings import Settings
 from ...version import __version__
 from ..engine import Limit, Target
 from ..local import LocalEngine
 from ..memory import keep_freed_memory
-from .found import RankedHits
+from .found import RankedHits, rank_found
 from .searches import Searches
 
 if TYPE_CHECKING:
     from ...index.update.ranges import Range
     from ...index.update.work import Work
     from .host_builds import BuildState, HostBuilds, Sample, Slots
-
-Floats = npt.NDArray[np.floating[Any]]
-Mask = npt.NDArray[np.bool_]
-
-NO_SCORES = WordScores(np.zeros(0, np.float32), [])  # they come with the candidates
-MAX_CALLS = 64  # searches between their two trips
-EVERY = ScopeMask(None, None, 0, 0)  # a ranking needs no mask
 
 
 class Failed(NamedTuple):
@@ -52,7 +40,7 @@ class Failed(NamedTuple):
 
 
 class MissingShards(Exception):
-    """Shards that a host does not see, or still copies, and why copies failed."""
+    """Shards that a host lacks, or is still copying; ``reason`` says why a copy failed."""
 
     def __init__(self, shards: list[str], reason: str = "") -> None:
         super().__init__(shards, reason)
@@ -116,11 +104,7 @@ class ShardHost:
             value = getattr(self, method)(*arguments)
             if len(self._shards) > before:  # the index changed: some shards may be gone
                 self._shards.keep_existing()
-        except BucketError as error:  # the driver has a copy of its own
-            value = Failed(HostFault(str(error)))
-        except FileNotFoundError:
-            value = Failed(self._missing(arguments[3] if method == "search" else ()))
-        except CodeIntelError as error:
+        except (CodeIntelError, MissingShards) as error:
             value = Failed(error)
         except Exception as error:  # of this host: others may answer
             value = Failed(HostFault(f"{type(error).__name__}: {error}"))
@@ -130,14 +114,17 @@ class ShardHost:
         self, method: str, call: str, left_s: float | None, targets: Sequence[Target], *rest: Any
     ) -> Any:
         """Search shards by a method of ``Searches``; ``call`` names it, to end it."""
-        with self._engine.bounds(Limit(left_s, call)) as bounds:
-            return getattr(self.searches, method)(call, bounds, targets, *rest)
+        try:
+            with self._engine.bounds(Limit(left_s, call)) as bounds:
+                return getattr(self.searches, method)(call, bounds, targets, *rest)
+        except (FileNotFoundError, BucketError):
+            raise self._missing(targets) from None
 
     def rank(self, *arguments: Any) -> RankedHits:
-        return self.searches.rank(*arguments)
+        return rank_found(self._engine, *arguments)
 
     def _missing(self, targets: Sequence[Target]) -> MissingShards:
-        """Return the shards of a search that are not here; forget those that were."""
+        """Return which shards of a search are not here; close those that are gone."""
         self._shards.keep_existing()
         missing, reason = list[str](), ""
         for target in targets:

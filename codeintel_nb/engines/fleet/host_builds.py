@@ -21,7 +21,7 @@ from ...index.update.ranges import Range, RangeProgress, RangeResult
 from ...index.update.work import Work
 from ...index.update.workers import build_in_workers
 
-LEASE_S = 60.0  # without a question about it, a build ends: its driver is gone
+LEASE_S = 60.0  # a build ends if its driver does not poll it for so long
 
 
 class Sample(NamedTuple):
@@ -61,18 +61,18 @@ class HostBuilds:
         return Slots(machine, 0, reason) if reason else Slots(machine, count)
 
     def start(self, name: str, work: Work, pieces: Range) -> None:
-        """Begin to build a range, under a name that is unique."""
+        """Begin to build a range under a unique name."""
         self._runs[name] = _Run(work, pieces)
 
     def states(self, names: Sequence[str]) -> dict[str, BuildState]:
-        """Return the states of builds; ones that this host does not know are left out."""
+        """Return the states of builds, without unknown ones."""
         runs = {name: self._runs[name] for name in names if name in self._runs}
         for run in runs.values():
             run.asked_at = time.monotonic()
         return {name: run.state for name, run in runs.items()}
 
     def stop(self, names: Sequence[str]) -> None:
-        """End builds early: files that were read become the shard, if the work allows."""
+        """End builds early; if the work allows, the files read so far become a shard."""
         for name in names:
             if name in self._runs:
                 self._runs[name].ending.set()
@@ -108,7 +108,7 @@ class _Run:
 
 
 def _unfitness(work: Work, sample: Sequence[Sample]) -> str:
-    """Say why this host cannot build, as it has other files or rights than the driver."""
+    """Say why this host cannot build: its files or permissions differ from the driver's."""
     folder = Store(work.settings.home).stored(work.repository).folder
     root = Path(work.repository.root)
     if not os.access(folder / "shards", os.W_OK):

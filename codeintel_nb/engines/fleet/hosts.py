@@ -19,7 +19,7 @@ from .searches import Searches
 ROUNDS = 3  # of asking other hosts for the shards of a lost one
 SUSPECT_S = 20.0  # a host that hangs, or just died, is not asked again for so long
 GRACE_S = 0.2  # after a search's limit, for what hosts found until then
-MISSING_S = 10.0  # before a host is asked again for a shard that it did not see
+MISSING_S = 10.0  # before a host is asked again for a shard that it lacked
 SHARE = 0.85  # of the time left, for a host
 HUNG_S = 0.5  # without an answer; a shorter limit says nothing about a host
 
@@ -53,24 +53,27 @@ class Hosts:
         method: str,
         *arguments: Any,
     ) -> tuple[list[Any], list[Target]]:
-        """Search shards by a method of ``Searches``; return the values, and the shards left.
+        """Search shards by a method of ``Searches``; return the values, and unsearched shards.
 
-        What no host has is searched here. Shards are left if there was no time for them. Hosts end
-        a search by its name ``call``.
+        Shards that no host has are searched here. Some stay unsearched if time runs out. ``call``
+        names the search, so that hosts can end it.
 
         Raises
         ------
         CodeIntelError : a host failed in its work, as a local search would.
         """
-        values, waiting, own = list[Any](), list(targets), list[Target]()
+        values, waiting, lacking = list[Any](), list(targets), list[Target]()
         failed = set[str]()  # hosts that had a fault
         for turn in range(ROUNDS):
             hosts = [one for one in self.names() if one not in failed]
             if not waiting or not hosts or bounds.reached():
                 break
             by_host = self._by_host(waiting, hosts, is_first=not turn)
-            own += by_host.pop("", [])
-            gathered = self._gathered(by_host, bounds, call, method, arguments)
+            own = by_host.pop("", [])
+            handles = self._sent(by_host, bounds, call, method, arguments)
+            if own:  # while the hosts search
+                values.append(self._here(own, bounds, call, method, arguments))
+            gathered = self._gathered(handles, bounds, call)
             waiting = []
             for host, shards in by_host.items():
                 try:
@@ -79,7 +82,7 @@ class Hosts:
                     waiting += shards
                 except MissingShards as error:
                     self._note_missing(host, error)
-                    own += shards
+                    lacking += shards
                 except HostFault as error:
                     waiting += shards
                     failed.add(host)
@@ -87,31 +90,43 @@ class Hosts:
                     self.faults[host] = str(error)
                 else:
                     self.faults.pop(host, None)
-        own += waiting
-        if own and not bounds.reached():
-            order = {target.shard: number for number, target in enumerate(targets)}
-            own.sort(key=lambda target: order[target.shard])
-            values.append(getattr(self._own, method)(call, bounds, own, *arguments))
-            own = []
-        return values, own
+        left = lacking + waiting
+        if left and not bounds.reached():
+            values.append(self._here(left, bounds, call, method, arguments))
+            left = []
+        return values, left
 
-    def _gathered(
+    def _here(
+        self,
+        targets: list[Target],
+        bounds: Bounds,
+        call: str,
+        method: str,
+        arguments: tuple[Any, ...],
+    ) -> Any:
+        """Search shards in this process."""
+        return getattr(self._own, method)(call, bounds, targets, *arguments)
+
+    def _sent(
         self,
         by_host: Mapping[str, list[Target]],
         bounds: Bounds,
         call: str,
         method: str,
         arguments: tuple[Any, ...],
-    ) -> Gathered:
-        """Return the answers of hosts about their shards; end the calls of those that are late."""
+    ) -> dict[str, Any]:
+        """Send hosts a search of their shards; return the handles of their answers."""
         left_s = bounds.left_s()
         own_s = None if left_s is None else SHARE * left_s
-        handles = {
+        return {
             host: self.fleet.call(
                 host, packed("search", method, call, own_s, tuple(shards), *arguments)
             )
             for host, shards in by_host.items()
         }
+
+    def _gathered(self, handles: Mapping[str, Any], bounds: Bounds, call: str) -> Gathered:
+        """Wait for the answers of hosts; end the calls of those that are late."""
         began = time.monotonic()
         gathered = self.fleet.gather(handles, _with_grace(bounds))
         self._suspect(gathered, bounds, began)
@@ -121,7 +136,8 @@ class Hosts:
 
     def _note_missing(self, host: str, error: MissingShards) -> None:
         until = time.monotonic() + MISSING_S
-        self._missing.update({(host, shard): until for shard in error.shards})
+        with self._lock:
+            self._missing.update({(host, shard): until for shard in error.shards})
         if error.reason:
             self.faults[host] = error.reason
 
@@ -135,7 +151,7 @@ class Hosts:
             host, began = hosts[next(self._turn) % len(hosts)], time.monotonic()
             gathered = self.fleet.gather({host: self.fleet.call(host, sent)}, _with_grace(bounds))
             if host in gathered.answers:
-                with suppress(MissingShards, HostFault):  # of this host
+                with suppress(HostFault):  # of this host
                     return unpacked(gathered.answers[host])
             self._suspect(gathered, bounds, began)
         return None
@@ -152,23 +168,21 @@ class Hosts:
     def _by_host(
         self, targets: Sequence[Target], hosts: list[str], is_first: bool
     ) -> dict[str, list[Target]]:
-        """Return the shards of each host, in order; of no host those that its host lacks.
+        """Return the shards of each host; those that their hosts lack have an empty name.
 
-        After the first round, a lost host's shards go to their second hosts.
+        After the first round, shards go to their second hosts.
         """
         with self._lock:
             if is_first:
                 self._place(targets, hosts)
-            places, now = self._places[1], time.monotonic()
-        by_host = dict[str, list[Target]]()
-        for target in targets:
-            host = places[target.shard]
-            if not is_first or host not in hosts:
-                second = self._second.get(target.shard, "")
-                host = second if second in hosts else hosts[0]
-            if self._missing.get((host, target.shard), 0.0) > now:
-                host = ""
-            by_host.setdefault(host, []).append(target)
+            places, now = self._places[1] if is_first else self._second, time.monotonic()
+            by_host = dict[str, list[Target]]()
+            for target in targets:
+                host = places.get(target.shard, "")
+                host = host if host in hosts else hosts[0]
+                if self._missing.get((host, target.shard), 0.0) > now:
+                    host = ""
+                by_host.setdefault(host, []).append(target)
         return by_host
 
     def _place(self, targets: Sequence[Target], hosts: list[str]) -> None:
@@ -189,7 +203,7 @@ class Hosts:
             self._prepare()
 
     def _prepare(self) -> None:
-        """Tell hosts to open their shards, and those that they take if another host is lost."""
+        """Tell hosts to open their shards, and the replicas of other hosts' shards."""
         hosts, places = self._places
         second = self._second = replicas(places, hosts)
         self._warm = {host: self._warm.get(host, set()) & places.keys() for host in hosts}

@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ...errors import EngineError, MissingExtra
+from ...errors import EngineError
 from ...settings import Settings
 from .actors import CALLS, ActorFleet, Future, check_address
 from .host import ShardHost
 
 AUTO = "auto"  # in place of an address: the cluster of this machine
-RECONNECT_S = 30 * 86_400
+RECONNECT_S = 30 * 86_400  # without the head of the cluster: a month
 _CONTROL = "control"  # threads of a host for cancellations
 
 
@@ -39,7 +39,7 @@ class RayHost:
 
 @contextmanager
 def _own_sigterm() -> Iterator[None]:
-    """Keep the process's handler of SIGTERM: with Ray's, a server cannot end its requests."""
+    """Keep this process's handler of SIGTERM; Ray's would end a server amid its requests."""
     if os.name == "nt":
         yield
         return
@@ -48,7 +48,7 @@ def _own_sigterm() -> Iterator[None]:
     libc.sigaction(int(signal.SIGTERM), None, before)
     try:
         yield
-    finally:  # not by Python's function: this is not the main thread
+    finally:  # Python's own function works in the main thread only
         libc.sigaction(int(signal.SIGTERM), before, None)
 
 
@@ -60,17 +60,14 @@ class RayFleet(ActorFleet):
 
         Raises
         ------
-        MissingExtra : Ray is not installed.
         EngineError : no cluster answers, or this machine is no node of it.
         """
         super().__init__(settings, root)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the machine
         # by default, Ray ends this process after a minute without the cluster's head
         os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", str(RECONNECT_S))
-        try:
-            import ray
-        except ImportError:
-            raise MissingExtra("ray", needed_by=f"The engine ray://{address}") from None
+        import ray
+
         self._ray: Any = ray
         try:
             if address != AUTO:

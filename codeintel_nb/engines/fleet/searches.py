@@ -1,4 +1,4 @@
-"""Searches in the shards of one host, or of the driver for what no host has."""
+"""Searches in the shards of one host, and on the driver in those that no host has."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ..local import LocalEngine
 from ..semantic_search import map_of, part_of
 from ..symbol_search import matching
 from ..text_search import TextSearch
-from .found import RankedHits, packed_found, rank_found
+from .found import packed_found
 
 MAX_CALLS = 64  # searches between their two trips
 
@@ -119,7 +119,7 @@ class Searches:
     ) -> Candidates:
         """Return the candidates that can be among the ``most`` best of all hosts."""
         parts = self._parts(targets)
-        # not kept: the memory is needed for those of the next search
+        # dropped, so that the next search reuses their memory
         shards, lists = self._near.pop(call, ((), NO_LISTS))
         if shards != tuple(target.shard for target in targets):
             lists = NO_LISTS  # another host was lost meanwhile
@@ -131,17 +131,6 @@ class Searches:
         ]
         ended = len(of_shards) < len(parts)
         return Candidates(packed_found(targets, of_shards, most), ended or bounds.reached())
-
-    def rank(
-        self,
-        candidates: Sequence[bytes],
-        order: Sequence[str],
-        plan: SearchPlan,
-        collection: Statistics,
-        most: int,
-    ) -> RankedHits:
-        """Rank the candidates of all hosts, by shard in ``order``, and read the best."""
-        return rank_found(self._engine, candidates, order, plan, collection, most)
 
     def _parts(self, targets: Sequence[Target]) -> list[Part]:
         return [part_of(self._engine, target) for target in targets]

@@ -8,7 +8,7 @@ engine, whatever the placement.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from uuid import uuid4
 
 from ...search.query import MAX_RANKED_CHUNKS, Bounds, SemanticQuery
@@ -27,9 +27,8 @@ def fleet_semantic_search(
     query: SemanticQuery,
     targets: Sequence[Target],
     bounds: Bounds,
-    here: Callable[[Sequence[Target]], Answer],
 ) -> Answer:
-    """Return the best chunks, as ``semantic_search`` does; ``here`` searches in this process."""
+    """Return the best chunks, as ``semantic_search`` does."""
     began = time.perf_counter()
     parts = [part_of(hosts.local, target) for target in targets]
     if not parts:
@@ -58,8 +57,6 @@ def fleet_semantic_search(
         deeper = search.ranked(MAX_RANKED_CHUNKS, limits or {})
         ranked = ranked if deeper is None or bounds.reached() else deeper
     if ranked is None:
-        if not bounds.reached():  # no host is left
-            return here(targets)
         return Answer([], 0, bounds.reason(), {"search": (time.perf_counter() - began) * 1000})
     hits = ranked.hits
     reason: Reason = bounds.reason() if bounds.reached() else "time" if search.ended else ""
@@ -76,7 +73,7 @@ def fleet_semantic_search(
 
 
 class _Search:
-    """Trips of one search."""
+    """One search, trip by trip."""
 
     def __init__(
         self,
@@ -92,7 +89,7 @@ class _Search:
         self.ended = False  # a host had too little time
 
     def limits(self, leasts: dict[str, int]) -> dict[str, Shortlist] | None:
-        """Return the shortlists of all shards; None if a part of them is missing."""
+        """Return the shortlists of all shards; None if there was no time for a part of them."""
         if not leasts:
             return {}
         parts, left = self._hosts.ask(
@@ -112,7 +109,7 @@ class _Search:
         }
 
     def ranked(self, most: int, limits: dict[str, Shortlist]) -> RankedHits | None:
-        """Return the hits of all hosts' candidates; None if no host could rank them."""
+        """Return the best of all hosts' candidates; None if there was no time to rank them."""
         parts, left = self._hosts.ask(
             self._targets, self._bounds, self._call, "candidates", self._plan, self._collection,
             most, limits,
@@ -121,7 +118,9 @@ class _Search:
         candidates = [one.packed for one in parts]
         order = [one.shard for one in self._targets]
         arguments = candidates, order, self._plan, self._collection, most
-        if self._hosts.ranks_here:
-            return rank_found(self._hosts.local, *arguments)
-        ranked: RankedHits | None = self._hosts.ask_one(self._bounds, "rank", *arguments)
+        ranked: RankedHits | None = None
+        if not self._hosts.ranks_here:
+            ranked = self._hosts.ask_one(self._bounds, "rank", *arguments)
+        if ranked is None and not self._bounds.reached():
+            ranked = rank_found(self._hosts.local, *arguments)
         return ranked

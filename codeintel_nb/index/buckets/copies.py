@@ -1,7 +1,7 @@
 """Shards that a search host copies from buckets, in the background and within a limit.
 
-A host needs only the shards that are placed on it. Those that it does not see in the folders of its
-driver, it copies into its own home, and drops the least recently searched.
+A host needs only the shards that are placed on it. It copies them into its own home, unless it sees
+them in the folders of its driver. Beyond the limit, the least recently used copies are deleted.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from ...errors import BucketError
 from ...files import make_private, storage_errors
@@ -26,6 +27,14 @@ COPIES = 2  # at once
 COPIED = "copies"  # folder in a home
 
 
+class _Place(NamedTuple):
+    """Where a shard is: the bucket, its path there, and the folder of the copy."""
+
+    url: str
+    path: str
+    folder: Path
+
+
 class CopiedShards(Shards):
     """Open shards of a driver's home and of its buckets; thread-safe."""
 
@@ -35,7 +44,7 @@ class CopiedShards(Shards):
         self._own, self._limit = home, settings.mirror_bytes
         # a bucket's folder on the driver -> its URL, and its folder here
         self._places = {
-            # not that of a mirror, which has its own limit and all shards
+            # apart from a mirror, which has a limit of its own
             mirror_folder(settings.home, url): (url, mirror_folder(home, url, COPIED))
             for url in settings.buckets
         }
@@ -79,18 +88,19 @@ class CopiedShards(Shards):
     def _folder(self, key: str) -> Path:
         folder = super()._folder(key)
         place = self._place_of(key)
-        return folder if place is None or folder.is_dir() else place[1]
+        return folder if place is None or folder.is_dir() else place.folder
 
-    def _place_of(self, key: str) -> tuple[str, Path] | None:
-        """Return the bucket of a shard and its folder here; None for one that is in no bucket."""
+    def _place_of(self, key: str) -> _Place | None:
+        """Return the place of a shard; None for one that is in no bucket."""
         folder = super()._folder(key)
         for above, (url, here) in self._places.items():
             if folder.is_relative_to(above):
-                return url, here / folder.relative_to(above)
+                path = folder.relative_to(above)
+                return _Place(url, path.as_posix(), here / path)
         return None
 
     def _copy(self, key: str) -> None:
-        """Begin to copy a shard, unless that is running; raise the error of the last try."""
+        """Begin to copy a shard, unless a copy is running; raise the last attempt's error."""
         with self._copies:
             problem = self._copying.pop(key, None)
             if problem is None or problem:
@@ -102,7 +112,7 @@ class CopiedShards(Shards):
     def _run(self, key: str) -> None:
         place = self._place_of(key)
         assert place is not None
-        url, folder = place
+        url, path, folder = place
         try:
             with storage_errors(self._own):
                 if not self._own.exists():
@@ -112,10 +122,9 @@ class CopiedShards(Shards):
                     discard(folder)
                     bucket = self._buckets.get(url) or Bucket(url)
                     self._buckets[url] = bucket
-                    path = folder.relative_to(mirror_folder(self._own, url, COPIED)).as_posix()
                     copy_shard(bucket, path, folder)
                 self._keep(key, bytes_below(folder))
-        except Exception as error:  # the search goes on elsewhere, and says why
+        except Exception as error:  # the driver searches the shard, and reports the reason
             self._copying[key] = str(error)
             return
         self._copying.pop(key, None)
@@ -131,4 +140,4 @@ class CopiedShards(Shards):
             if (place := self._place_of(one)) is not None:
                 with self._lock:
                     self._open.pop(one, None)
-                    discard(place[1])
+                    discard(place.folder)

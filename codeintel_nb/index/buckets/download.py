@@ -20,7 +20,7 @@ from ..update.report import Progress
 from .bucket import Bucket
 
 REPOSITORIES = f"v{FORMAT}/repositories"
-MAX_COPY_S = 3_600.0  # since the last file of a copy was begun, before it counts as left behind
+MAX_COPY_S = 3_600.0  # since the last change of an unfinished copy; older ones are abandoned
 _PART = ".copying-"
 
 
@@ -61,7 +61,7 @@ def copy_shards(
 
 
 def sweep_parts(folders: Iterable[Path]) -> None:
-    """Delete what processes left that ended in the middle of a copy, or of its removal."""
+    """Delete abandoned copies: their processes ended while copying or deleting."""
     for folder in folders:
         with suppress(OSError):
             if time.time() - folder.stat().st_mtime > MAX_COPY_S:
@@ -69,7 +69,7 @@ def sweep_parts(folders: Iterable[Path]) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Delete a shard's folder; it is never seen in part."""
+    """Delete a shard's folder; rename it first, so that no reader sees it half deleted."""
     part = folder.with_name(f"{_PART}{uuid4().hex}")
     with suppress(OSError):  # it is gone, or Windows keeps it while it is mapped
         folder.rename(part)
@@ -77,7 +77,7 @@ def discard(folder: Path) -> None:
 
 
 def copy_shard(bucket: Bucket, path: str, folder: Path) -> None:
-    """Copy a shard to a folder; it may be there already, by another process.
+    """Copy a shard to a folder, unless another process does so meanwhile.
 
     Raises
     ------

@@ -57,7 +57,7 @@ def _libc() -> Any:
 
 
 def read_ahead(folder: Path) -> None:
-    """Let the system read the files of a folder in the background; only where it takes advice."""
+    """Ask the system to read a folder's files ahead, in the background (Linux only)."""
     if not hasattr(os, "posix_fadvise"):  # macOS, Windows
         return
     for part in folder.iterdir():

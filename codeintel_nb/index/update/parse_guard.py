@@ -25,7 +25,7 @@ CRASHES = frozenset(
 def sweep_marks(folder: Path) -> None:
     """Delete the marks of workers that were killed with their parents, under the write lock."""
     for mark in folder.glob(f"{MARK}-*"):
-        with suppress(OSError):  # a host that was lost still builds, on Windows
+        with suppress(OSError):  # on Windows, if a lost host still builds
             mark.unlink()
 
 

@@ -254,7 +254,7 @@ class _Run:
             self._show()
 
     def show_cluster(self) -> None:
-        """Publish what a cluster built until the run ended early."""
+        """Publish what a cluster built before the run ended early."""
         if self.is_on_cluster:
             self._show()
 

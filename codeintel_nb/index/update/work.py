@@ -1,4 +1,4 @@
-"""Work of an update that processes or machines share."""
+"""Work of an update, shared by processes or machines."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ class Found(NamedTuple):
 
 
 def statistics(part: Part) -> Statistics:
-    """Count a shard's live chunks and files; of no term."""
+    """Count a shard's live chunks and files, without terms."""
     shard, live = part.shard, part.live.chunks
     lexicon = shard.lexicon
     counts = (

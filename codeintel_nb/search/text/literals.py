@@ -21,13 +21,16 @@ class _Literal(NamedTuple):
 
 
 class Choices(NamedTuple):
-    """ASCII literals of which a pattern matches any, lower-case if it ignores case."""
+    """ASCII literals that a pattern is a choice of; lower-case if it ignores case."""
 
     literals: tuple[bytes, ...]  # empty for another pattern
-    insensitive: bool
+    insensitive: bool = False
+    has_folds: bool = False  # in any case, letters beyond ASCII match them, too
 
 
-NO_CHOICES = Choices((), False)
+NO_CHOICES = Choices(())
+# in any case, the Kelvin sign and the long s match them
+_FOLDED = frozenset(b"ks")
 MAX_CHOICES = 8  # each is looked for by itself
 _ANY = _Literal(None, b"", b"", b"")
 _NONE = _Literal(b"", b"", b"", b"")
@@ -68,7 +71,7 @@ def word_literal(pattern: str) -> tuple[bytes, tuple[bool, bool]] | None:
 
 @lru_cache(256)
 def literal_choices(pattern: str, is_regex: bool, insensitive: bool) -> Choices:
-    """Return the literals of which a pattern matches any, and nothing else."""
+    """Return the literals that a pattern is a choice of."""
     if not is_regex:
         texts: list[str] | None = [pattern]
     else:
@@ -80,7 +83,8 @@ def literal_choices(pattern: str, is_regex: bool, insensitive: bool) -> Choices:
     if not texts or not all(text and text.isascii() and "\n" not in text for text in texts):
         return NO_CHOICES
     own = [(text.lower() if insensitive else text).encode() for text in texts]
-    return Choices(tuple(dict.fromkeys(own)), insensitive)
+    has_folds = insensitive and not _FOLDED.isdisjoint(b"".join(own))
+    return Choices(tuple(dict.fromkeys(own)), insensitive, has_folds)
 
 
 def _choices(items: Iterable[Any]) -> list[str] | None:

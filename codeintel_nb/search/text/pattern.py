@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..query import Case, TextQuery
@@ -38,8 +38,8 @@ class Pattern:
     text: str
     is_regex: bool
     re2: Any  # None: only rg can match it
-    # a list whose first item is start and end of the first match in a part of a text, or -1
-    search: Callable[[Any, int, int], Sequence[tuple[int, int]]] | None
+    # start and end of the first match in a part of a text; -1 if there is none
+    search: Callable[[Any, int, int], tuple[int, int]] | None
     unicode: bool  # re2 is exact on ASCII text only; other text goes to rg
     multiline: bool  # a match may span lines
     insensitive: bool
@@ -72,7 +72,7 @@ class Pattern:
 
     @cached_property
     def choices(self) -> Choices:
-        """Return the literals of which the pattern matches any; none for another pattern."""
+        """Return the literals that the pattern is a choice of; none for another pattern."""
         from .literals import NO_CHOICES, literal_choices
 
         if self.group or any(self.alone):  # whole words
@@ -149,7 +149,7 @@ def _literal(query: TextQuery, insensitive: bool) -> tuple[bytes, tuple[bool, bo
     )
 
 
-def _search_of(compiled: Any, group: int) -> Callable[[Any, int, int], Sequence[tuple[int, int]]]:
+def _search_of(compiled: Any, group: int) -> Callable[[Any, int, int], tuple[int, int]]:
     """Return re2's search, bypassing its wrapper.
 
     The wrapper's match objects are half the cost of a short line.
@@ -161,14 +161,12 @@ def _search_of(compiled: Any, group: int) -> Callable[[Any, int, int], Sequence[
         match(anchor, b"", 0, 0)[group]
     except (AttributeError, TypeError, IndexError):  # a wrapper with other internals
 
-        def search(text: Any, begin: int, end: int) -> list[tuple[int, int]]:
+        def search(text: Any, begin: int, end: int) -> tuple[int, int]:
             result = compiled.search(text, begin, end)
-            return [(-1, -1) if result is None else result.span(group)]
+            return (-1, -1) if result is None else result.span(group)
 
         return search
-    if not group:  # an index costs less than a call of a function
-        return partial(match, anchor)
-    return lambda text, begin, end: match(anchor, text, begin, end)[group:]
+    return lambda text, begin, end: match(anchor, text, begin, end)[group]
 
 
 def is_lower(pattern: str, regex: bool) -> bool:

@@ -24,9 +24,7 @@ from .ripgrep import Streamed, scan, stream
 from .searchable import Searchable
 
 _WORD = bytes(is_word(chr(code)) for code in range(256))
-
 _LOWER = bytes(range(256)).lower()
-_FOLDED = frozenset(b"ks")  # which the Kelvin sign and the long s match, without their case
 
 # start and end of the first match within two offsets, or -1
 Finder = Callable[[int, int], tuple[int, int]]
@@ -181,12 +179,11 @@ def _read(
             size = 0
         size += end - begin
         if at_once:
-            if literal is None:
-                choices = _lines_with_any(plan, begin, end)
-                lines = _lines_by_re2(plan, begin, end) if choices is None else choices
-            elif not any(plan.pattern.alone):
-                lines = _lines_with(view, literal, begin, end)
+            if literal is not None and not any(plan.pattern.alone):
+                lines: list[Match] | None = _lines_with(view, literal, begin, end)
             else:
+                lines = _lines_with_any(plan, begin, end)
+            if lines is None:
                 lines = _lines_in(view, first_in, begin, end)
             if not collector.take_all(lines):
                 return False
@@ -221,17 +218,17 @@ def _lines_with(view: Str, literal: bytes, begin: int, end: int) -> list[Match]:
 
 
 def _lines_with_any(plan: TextPlan, begin: int, end: int) -> list[Match] | None:
-    """Return the lines with one of several literals in a range.
+    """Return the lines of a range with any of the literals that a pattern is a choice of.
 
-    None if the pattern is none, or ignores the case of text that is not ASCII.
+    None if the pattern is something else, or if other letters may match in any case.
     """
-    literals, insensitive = plan.pattern.choices
+    literals, insensitive, has_folds = plan.pattern.choices
     matches, text, offset = list[Match](), plan.shard.view, 0
     if not literals:
         return None
     if insensitive:
         part = bytes(memoryview(plan.shard.content)[begin:end])
-        if not part.isascii() and any(set(one) & _FOLDED for one in literals):
+        if has_folds and not part.isascii():
             return None
         text, offset = Str(part.translate(_LOWER)), begin
         begin, end = 0, end - begin
@@ -247,33 +244,6 @@ def _lines_with_any(plan: TextPlan, begin: int, end: int) -> list[Match] | None:
             find(one, line_end, end) if 0 <= place < line_end else place
             for one, place in zip(literals, places, strict=True)
         ]
-    return matches
-
-
-def _lines_by_re2(plan: TextPlan, begin: int, end: int) -> list[Match]:
-    """Return the lines with a match in a range, without a Python function per line."""
-    content, certain, search = plan.shard.content, plan.required, plan.pattern.search
-    find, rfind, matches = plan.shard.view.find, plan.shard.view.rfind, list[Match]()
-    assert search is not None  # a pattern rejected by re2 has no ranges here
-    keep = matches.append
-    at = find(certain, begin, end) if certain else begin
-    while 0 <= at < end:
-        if certain:
-            line_end = find(b"\n", at, end)
-            line_end = end if line_end < 0 else line_end
-            line = rfind(b"\n", begin, at) + 1 or begin
-            start, _ = search(content, line, line_end)[0]
-            if start >= 0:
-                keep((line, line_end, start, 0))
-            at = find(certain, line_end, end)
-            continue
-        start, last = search(content, at, end)[0]
-        if not 0 <= start < end:  # an empty match after the last line does not count
-            break
-        line_end = find(b"\n", start if last <= start else last - 1, end)
-        line_end = end if line_end < 0 else line_end
-        keep((rfind(b"\n", begin, start) + 1 or begin, line_end, start, 0))
-        at = line_end + 1
     return matches
 
 
@@ -315,7 +285,7 @@ def _finder(plan: TextPlan) -> Finder:
         return start, start
 
     def pattern_in(begin: int, end: int) -> tuple[int, int]:
-        start, last = search(content, begin, end)[0]
+        start, last = search(content, begin, end)
         # an empty match after the last line does not count
         return (start, last) if start < end else (-1, -1)
 
@@ -324,7 +294,7 @@ def _finder(plan: TextPlan) -> Finder:
         while at >= 0:
             line_end = find(b"\n", at, end)
             line_end = end if line_end < 0 else line_end
-            start, last = search(content, rfind(b"\n", begin, at) + 1 or begin, line_end)[0]
+            start, last = search(content, rfind(b"\n", begin, at) + 1 or begin, line_end)
             if start >= 0:
                 return start, last
             at = find(certain, line_end, end)
@@ -364,7 +334,7 @@ def _read_lines_together(
         text = content[begin:end]  # a copy: the search must not see the next file
         at = begin
         while at < end:
-            start, last = search(text, at - begin, end - begin)[0]
+            start, last = search(text, at - begin, end - begin)
             if start < 0 or start >= end - begin:
                 break  # an empty match after the last line does not count
             start, last = start + begin, last + begin
