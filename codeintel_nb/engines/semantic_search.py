@@ -40,7 +40,9 @@ def semantic_search(
     planned = time.perf_counter()
     search = Search(map_of(shards, parts), bounds.reached, shards.full_scan_chunks)
     most = depth(query)
-    nearest = _found(parts, plan, collection, most, search)
+    # the explanation of a missing chunk counts the shards from the first one
+    scoped = parts if query.why_not else [parts[at] for at in with_chunks_in_scope(parts)]
+    nearest = _found(scoped, plan, collection, most, search)
     searched = time.perf_counter()
     ranked = rank(nearest, plan, collection, most)
     in_scope = sum(part.mask.chunks_in_scope for part in parts)
@@ -50,7 +52,7 @@ def semantic_search(
         and most < min(in_scope, MAX_RANKED_CHUNKS)
     ):  # folding left too few hits: go deeper
         most = MAX_RANKED_CHUNKS
-        deeper = rank(_found(parts, plan, collection, most, search), plan, collection, most)
+        deeper = rank(_found(scoped, plan, collection, most, search), plan, collection, most)
         ranked = ranked if bounds.reached() else deeper
     hits = hydrated({part.shard.id: part.shard for part in parts}, ranked.chunks)
     reason: Reason = bounds.reason() if bounds.reached() else ""
@@ -127,6 +129,16 @@ def map_of(shards: OpenShards, parts: Sequence[Part]) -> Each:
 
 def part_of(shards: OpenShards, target: Target) -> Part:
     return Part(shards.shard_of(target), target.repo, shards.mask(target), shards.live(target))
+
+
+def with_chunks_in_scope(parts: Sequence[Part]) -> list[int]:
+    """Return the positions of the parts to search: those with chunks in scope.
+
+    All, if the parts have several embedders: their ranks are merged, and each one counts.
+    """
+    if len({part.shard.manifest.space for part in parts}) > 1:
+        return [*range(len(parts))]
+    return [at for at, part in enumerate(parts) if part.mask.chunks_in_scope]
 
 
 def words_alone(parts: Sequence[Part], plan: SearchPlan) -> dict[str, str]:

@@ -17,7 +17,13 @@ from ...search.semantic.candidates import Statistics
 from ...search.semantic.closest import Shortlist, limit_of, shortlists, summed
 from ...search.semantic.plan import SearchPlan, depth
 from ..engine import Answer, Target
-from ..semantic_search import nothing_in_scope, part_of, planned_search, words_alone
+from ..semantic_search import (
+    nothing_in_scope,
+    part_of,
+    planned_search,
+    with_chunks_in_scope,
+    words_alone,
+)
 from .found import RankedHits, rank_found
 from .hosts import Hosts
 
@@ -41,9 +47,7 @@ def fleet_semantic_search(
     most = depth(query)
     in_scope = sum(part.mask.chunks_in_scope for part in parts)
     leasts = shortlists(parts, plan, hosts.local.full_scan_chunks)
-    # the ranks of several embedders are merged: then each counts, even without a file in scope
-    spaces = {part.shard.manifest.space for part in parts}
-    scoped = hosts.in_scope(targets) if len(spaces) == 1 else list(targets)
+    scoped = [targets[at] for at in with_chunks_in_scope(parts)]
     call = uuid4().hex
     search = _Search(hosts, call, scoped, sent, collection, bounds)
     limits = search.limits(leasts)
