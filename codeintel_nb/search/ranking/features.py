@@ -23,6 +23,7 @@ MIN_WORD = 3  # letters of a word that a part of a path may continue: lay, layou
 MIN_PART = 4  # letters of a part that a word may continue: pre- says nothing of a preview
 _ROLE_NAMES = frozenset({"__init__", "index", "mod", "lib", "main", "init", "package-info"})
 MAX_COVERED = 0.55  # cap on the share of the query in one piece (measured)
+NO_MATCH = (0.0, 0.0)  # of a name
 _RANK_OFFSET = 10  # a rank r counts 1/(10 + r)
 
 
@@ -132,8 +133,7 @@ def gap_vectors(d: Described) -> Floats:
 @feature("meaning")
 def whole_file(d: Described) -> Floats:
     """Cosine with the mean of the whole file, standardized: what the file is about."""
-    cosines = np.array([file.mean_cosine for file in d.pool.files])
-    return _vectors(d, _standardized(cosines))
+    return _vectors(d, _standardized(d.pool.mean_cosines))
 
 
 @feature("meaning")
@@ -300,6 +300,7 @@ class Matcher:
         self._weights = [weight / (mean or 1.0) for weight in own]  # 1 on average
         self._total = sum(self._weights) or 1.0
         self._near = dict[str, int]()
+        self._weight_of = dict[int, float]()
         self._equal = {word: 1 << bit for bit, word in enumerate(self._words)}
         # a word near a part shares its first MIN_WORD letters, or is equal to it
         self._by_prefix = dict[str, list[tuple[int, str]]]()
@@ -327,7 +328,7 @@ class Matcher:
     def name(self, label: str) -> tuple[float, float]:
         stems = _name_stems(label)
         if stems.isdisjoint(self._equal):
-            return (0.0, 0.0)
+            return NO_MATCH
         bits = others = 0
         for part in stems:
             equal = self._equal.get(part, 0)
@@ -345,7 +346,11 @@ class Matcher:
 
     def _weight(self, bits: int) -> float:
         """Return the weight of words, where an average one has 1."""
-        return sum(weight for bit, weight in enumerate(self._weights) if bits >> bit & 1)
+        total = self._weight_of.get(bits)
+        if total is None:
+            own = (weight for bit, weight in enumerate(self._weights) if bits >> bit & 1)
+            total = self._weight_of[bits] = sum(own)
+        return total
 
 
 def _is_near(word: str, part: str) -> bool:
@@ -359,9 +364,17 @@ def _is_near(word: str, part: str) -> bool:
 
 def _best_names(pool: Pool, match: Matcher) -> npt.NDArray[np.float64]:
     """Return the best match of each file's names."""
-    of_name = {name: match.name(name) for names in pool.names for name in names}
-    owners = np.repeat(pool.file, [len(names) for names in pool.names])
-    values = np.array([of_name[name] for names in pool.names for name in names]).reshape(-1, 2)
+    matches = {
+        name: shares
+        for name in {name for names in pool.names for name in names}
+        if (shares := match.name(name)) != NO_MATCH
+    }
+    owners, values = list[int](), list[tuple[float, float]]()
+    for file, names in zip(pool.file.tolist(), pool.names, strict=True):
+        for name in names:
+            if name in matches:
+                owners.append(file)
+                values.append(matches[name])
     best = np.zeros((len(pool.files), 2))
-    np.maximum.at(best, owners, values)
+    np.maximum.at(best, owners, np.array(values).reshape(-1, 2))
     return best

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -91,13 +91,14 @@ class PoolFile(NamedTuple):
     is_generated: bool
     is_reexport: bool
     is_notebook: bool
-    mean_cosine: float  # of the query with the mean of all the file's chunks
+    order: tuple[str, list[str]]  # key among the files of all shards
 
 
 class Pool(NamedTuple):
     """Candidate chunks and their files, both in path order."""
 
     files: list[PoolFile]
+    mean_cosines: Floats  # of the query with the mean of each file's chunks
     file: Ids  # position of each chunk's file
     places: list[tuple[int, int]]  # position of each chunk's shard, and its number there
     lines: Ids  # first line of each chunk
@@ -126,72 +127,71 @@ class Pool(NamedTuple):
 
 def pool_of(candidates: Sequence[ShardCandidates]) -> Pool:
     """Gather the candidates of all shards, independent of the sharding."""
-    files = dict[tuple[int, int], PoolFile]()
-    rows: list[tuple[tuple[int, int], int, int, float, float, int, float]] = []
-    for at, one in enumerate(candidates):
-        shard = one.shard
-        if not len(one.chunks):
-            continue
-        owners = shard.chunk_file[one.chunks].tolist()
-        own = sorted(set(owners))
-        cosines = one.mean_cosines(np.array(own, np.int64)).tolist()
-        for file, cosine in zip(own, cosines, strict=True):
-            files[at, file] = _pool_file(shard, one.repo, file, cosine)
-        rows += zip(
-            zip([at] * len(owners), owners, strict=True), one.chunks.tolist(),
-            shard.chunk_line[one.chunks].tolist(), one.lexical.tolist(),
-            one.scale(one.dense).tolist(), shard.chunk_kind[one.chunks].tolist(),
-            one.covered.tolist(),
-            strict=True,
-        )  # fmt: skip
-    in_order = sorted(files, key=lambda place: path_order(files[place].repo, files[place].path))
-    position = {place: number for number, place in enumerate(in_order)}
-    rows.sort(key=lambda row: (position[row[0]], row[1]))
-    places = [(row[0][0], row[1]) for row in rows]
-    names = _names(candidates, places)
+    shards = [(at, one) for at, one in enumerate(candidates) if len(one.chunks)]
+    files, names = list[PoolFile](), list[tuple[tuple[str, ...], bool]]()
+    owners, cosines = [np.zeros(0, np.int64)], [np.zeros(0)]
+    for _, one in shards:
+        own, positions = np.unique(one.shard.chunk_file[one.chunks], return_inverse=True)
+        owners.append(positions + len(files))
+        cosines.append(one.mean_cosines(own.astype(np.int64)))
+        files += [_pool_file(one.shard, one.repo, file) for file in own.tolist()]
+        names += _names(one)
+    in_order = sorted(range(len(files)), key=lambda number: files[number].order)
+    position = np.empty(len(files), np.int64)
+    position[in_order] = np.arange(len(files))
+    file, chunks = position[np.concatenate(owners)], _joined([one.chunks for _, one in shards])
+    order = np.lexsort((chunks, file))
+    shard = np.repeat([at for at, _ in shards], [len(one.chunks) for _, one in shards])
+    places = [*zip(shard[order].tolist(), chunks[order].tolist(), strict=True)]
+    sorted_names = [names[number] for number in order.tolist()]
+
+    def column(values_of: Callable[[ShardCandidates], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        return _joined([values_of(one) for _, one in shards])[order]
+
     return Pool(
-        files=[files[place] for place in in_order],
-        file=np.array([position[row[0]] for row in rows], np.int64),
+        files=[files[number] for number in in_order],
+        mean_cosines=np.concatenate(cosines)[in_order],
+        file=file[order],
         places=places,
-        lines=np.array([row[2] for row in rows], np.int64),
-        kinds=np.array([row[5] for row in rows], np.int64),
-        lexical=np.array([row[3] for row in rows]),
-        dense=np.array([row[4] for row in rows]),
-        covered=np.array([row[6] for row in rows]),
+        lines=column(lambda one: one.shard.chunk_line[one.chunks]).astype(np.int64),
+        kinds=column(lambda one: one.shard.chunk_kind[one.chunks]).astype(np.int64),
+        lexical=column(lambda one: one.lexical),
+        dense=column(lambda one: one.scale(one.dense)),
+        covered=column(lambda one: one.covered),
         defines={
             number: defines[chunk]
             for number, (at, chunk) in enumerate(places)
             if chunk in (defines := candidates[at].defines)
         },
-        names=[name for name, _ in names],
-        is_defining=[is_defining for _, is_defining in names],
+        names=[own for own, _ in sorted_names],
+        is_defining=[is_defining for _, is_defining in sorted_names],
     )
 
 
-def _names(
-    candidates: Sequence[ShardCandidates], places: Sequence[tuple[int, int]]
-) -> list[tuple[tuple[str, ...], bool]]:
+def _joined(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    return np.concatenate(arrays) if arrays else np.zeros(0, np.int64)
+
+
+def _names(one: ShardCandidates) -> list[tuple[tuple[str, ...], bool]]:
     """Return the names of each chunk's definitions, or its heading, and whether it has any."""
-    named = dict[tuple[int, int], tuple[tuple[str, ...], bool]]()
-    for at, one in enumerate(candidates):
-        if not len(one.chunks):
-            continue
-        for chunk, names in zip(one.chunks.tolist(), one.shard.names_in(one.chunks), strict=True):
-            named[at, chunk] = names or (one.shard.label(chunk),), bool(names)
-    return [named[place] for place in places]
+    shard = one.shard
+    return [
+        (names or (shard.label(chunk),), bool(names))
+        for chunk, names in zip(one.chunks.tolist(), shard.names_in(one.chunks), strict=True)
+    ]
 
 
-_cache = dict[tuple[str, str, int], PoolFile]()  # files of recent pools, without a cosine
+_cache = dict[tuple[str, str, int], PoolFile]()  # files of recent pools
 
 
-def _pool_file(shard: Shard, repo: str, file: int, mean_cosine: float) -> PoolFile:
+def _pool_file(shard: Shard, repo: str, file: int) -> PoolFile:
     key = shard.id, repo, file
     described = _cache.get(key)  # another thread may clear the cache
     if described is None:
         if len(_cache) >= MAX_CACHED_FILES:
             _cache.clear()
         described = _cache[key] = _described_file(shard, repo, file)
-    return described._replace(mean_cosine=mean_cosine)
+    return described
 
 
 def _described_file(shard: Shard, repo: str, file: int) -> PoolFile:
@@ -207,7 +207,7 @@ def _described_file(shard: Shard, repo: str, file: int) -> PoolFile:
         is_generated=bool(shard.file_flags[file] & IS_GENERATED),
         is_reexport=bool(shard.file_flags[file] & IS_REEXPORT),
         is_notebook=bool(shard.chunk_cell[shard.file_chunk[file]] >= 0),
-        mean_cosine=0.0,
+        order=path_order(repo, path),
     )
 
 
