@@ -165,27 +165,28 @@ class Lexicon:
         self._positions: dict[str, int] = {}  # of the terms of recent queries; -1 for none
         self.total_length = int(self.lengths.sum(dtype=np.int64))
 
-    def postings(self, term: str) -> tuple[npt.NDArray[np.integer[Any]], npt.NDArray[np.uint8]]:
+    def postings(self, term: str) -> tuple[Postings, npt.NDArray[np.uint8]]:
         """Return a term's ordered chunks, and counts rounded to STEPS."""
         at = self._position(term)
         if at is None:
             return np.zeros(0, np.int64), np.zeros(0, np.uint8)
         start, end = int(self._starts[at]), int(self._starts[at + 1])
-        steps = self._are_several(start, end)
+        several = np.flatnonzero(self._are_several(start, end))
         ranked = start // _RANKED
-        first = int(self._ranks[ranked]) + int(self._are_several(ranked * _RANKED, start).sum())
-        end = first + int(steps.sum())
-        halves = self._counts[first // 2 : (end + 1) // 2]
-        steps[steps > 0] = np.stack([halves & 15, halves >> 4], axis=1).ravel()[first % 2 :][
-            : end - first
-        ]
-        return self._lists.read(at), STEPS[steps]
+        before = self._are_several(ranked * _RANKED, start)
+        first = int(self._ranks[ranked]) + int(np.count_nonzero(before))
+        halves = self._counts[first // 2 : (first + len(several) + 1) // 2]
+        steps = np.empty(2 * len(halves), np.uint8)
+        steps[::2] = halves & 15
+        steps[1::2] = halves >> 4
+        counts = np.ones(end - start, np.uint8)
+        counts[several] = STEPS[steps[first % 2 :][: len(several)]]
+        return self._lists.read(at), counts
 
-    def _are_several(self, start: int, end: int) -> npt.NDArray[np.uint8]:
-        """Return 1 where a posting's term repeats, else 0."""
-        return np.unpackbits(self._several[start // 8 : (end + 7) // 8], bitorder="little")[
-            start % 8 :
-        ][: end - start]
+    def _are_several(self, start: int, end: int) -> npt.NDArray[np.bool_]:
+        """Return whether the term of each posting repeats."""
+        bits = np.unpackbits(self._several[start // 8 : (end + 7) // 8], bitorder="little")
+        return bits[start % 8 :][: end - start].view(np.bool_)
 
     def frequency(self, term: str) -> int:
         """Return the number of chunks with the term."""
@@ -220,7 +221,7 @@ class Lexicon:
                 inside = mask[chunks]
                 chunks, counts = chunks[inside], counts[inside]
             tf = counts.astype(np.float32)
-            norm = K1 * (1 - B) + (K1 * B / mean_length) * self.lengths[chunks]
+            norm = K1 * (1 - B) + (K1 * B / mean_length) * self.lengths.take(chunks)
             scores[chunks] += weight * tf / (norm.astype(np.float32) + tf)
             having.append(chunks)
         return WordScores(scores, having)
