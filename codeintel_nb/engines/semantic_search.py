@@ -10,6 +10,7 @@ from ..embedding.embedder import Embedder
 from ..embedding.embedders import Embedders
 from ..embedding.endpoint.models import FILE
 from ..errors import EmbeddingError
+from ..index.shard.cutoff import Cutoff
 from ..search.query import MAX_RANKED_CHUNKS, Bounds, SemanticQuery
 from ..search.results import Reason
 from ..search.semantic.candidates import Found, Part, Statistics, candidates
@@ -102,9 +103,10 @@ def _found(
 ) -> list[Found]:
     """Return the candidates of the shards searched before a stop."""
     near = closest(parts, plan, most, search)
+    cutoff = Cutoff(most)
     by_part = search.each(
         [*zip(parts, near, strict=True)],
-        lambda of: None if search.stopped() else candidates(of[0], plan, collection, most, of[1]),
+        lambda of: None if search.stopped() else candidates(of[0], plan, collection, cutoff, of[1]),
     )
     return [one for one in by_part if one is not None]
 

@@ -38,6 +38,8 @@ def test_near_returns_all_chunks_within_a_distance(seed, share, least, dim):
     limit = near.distances.max(initial=0)
     np.testing.assert_array_equal(near.ids, np.flatnonzero(inside & (distances <= limit)))
     assert len(near.ids) >= min(least, inside.sum())
+    lower = CoarseCodes(coarse_of(rows)).near(query, least, mask, int(limit) - 1)
+    np.testing.assert_array_equal(lower.ids, near.ids[near.distances < limit])
 
 
 def test_shard_without_coarse_codes_computes_them(tmp_path):

@@ -4,6 +4,8 @@ import pytest
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.embedding.embedder import default_embedder, embedder_input
 from codeintel_nb.errors import SearchError
+from codeintel_nb.index.shard.lexicon import Lexicon
+from codeintel_nb.search.query import MODES
 from tests.conftest import write_tree
 
 
@@ -101,6 +103,20 @@ def test_narrow_scope_loses_no_hits(packages):
         "where is the traceback of an exception printed", scope, limit=100, mode="dense"
     )
     assert len(found) == packages.count(scope).chunks_in_scope
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_shards_without_a_chunk_in_scope_are_not_read(packages, mode, monkeypatch):
+    shards, scores = [], Lexicon.scores
+
+    def spied(lexicon, *arguments):
+        shards.append(lexicon)
+        return scores(lexicon, *arguments)
+
+    monkeypatch.setattr(Lexicon, "scores", spied)
+    results = packages.semantic_search(QUERIES[0], Scope(include="core/**"), mode=mode)
+    assert {hit.repo for hit in results.hits} == {"IPython"}
+    assert len(shards) == 1
 
 
 def test_first_hit_defines_the_queried_symbol(packages):

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from ...index.shard.cutoff import Cutoff
 from ...search.hit import Hit
 from ...search.lazy_hits import LazyHits, Segment
 from ...search.query import Bounds, SymbolQuery, TextQuery
@@ -124,8 +125,9 @@ class Searches:
         if shards != tuple(target.shard for target in targets):
             lists = NO_LISTS  # another host was lost meanwhile
         near = closest(parts, plan, most, self._search(parts, bounds), limits, lists)
+        cutoff = Cutoff(most)
         of_shards = [
-            candidates(part, plan, collection, most, own)
+            candidates(part, plan, collection, cutoff, own)
             for part, own in zip(parts, near, strict=True)
             if not bounds.reached()
         ]

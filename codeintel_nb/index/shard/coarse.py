@@ -76,8 +76,17 @@ class CoarseCodes:
         shape = len(codes), 2 * ((codes.shape[1] + 7) // 8)
         return cls(np.frombuffer(map_file(path), np.uint8, shape[0] * shape[1]).reshape(shape))
 
-    def near(self, query: Codes, least: int, mask: npt.NDArray[np.bool_] | None) -> Near:
-        """Return the chunks in the mask within a distance limit that admits ``least`` of them."""
+    def near(
+        self,
+        query: Codes,
+        least: int,
+        mask: npt.NDArray[np.bool_] | None,
+        limit: int | None = None,
+    ) -> Near:
+        """Return the chunks in the mask within a distance limit.
+
+        Without ``limit``, it admits ``least`` of them.
+        """
         own = coarse_of(query)
         chosen = None if mask is None else np.flatnonzero(mask)
         if chosen is not None and len(chosen) < GATHERED_SHARE * len(self._coarse):
@@ -85,11 +94,13 @@ class CoarseCodes:
         else:
             distances = _distances(own, self._coarse)
             distances = distances if chosen is None else distances[chosen]
-        inside = np.flatnonzero(distances <= _limit(distances, least))
-        return Near(inside if chosen is None else chosen[inside], distances[inside])
+        limit = _limit(distances, least) if limit is None else limit
+        inside = np.flatnonzero(distances <= limit)
+        near = distances[inside].astype(np.uint16)
+        return Near(inside if chosen is None else chosen[inside], near)
 
 
-def _distances(query: Codes, coarse: Codes) -> Distances:
+def _distances(query: Codes, coarse: Codes) -> npt.NDArray[np.int32]:
     import faiss  # at its first use: it takes 0.1 s
 
     distances = np.empty(len(coarse), np.int32)
@@ -98,10 +109,10 @@ def _distances(query: Codes, coarse: Codes) -> Distances:
         faiss.hammings(  # type: ignore[attr-defined]
             at(query), at(coarse), 1, len(coarse), query.shape[1], at(distances)
         )
-    return distances.astype(np.uint16)
+    return distances
 
 
-def _limit(distances: Distances, least: int) -> int:
+def _limit(distances: npt.NDArray[np.int32], least: int) -> int:
     """Return a distance limit that admits at least ``least`` chunks, and few more."""
     if len(distances) <= least:
         return int(distances.max(initial=0))

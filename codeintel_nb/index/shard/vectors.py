@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ...errors import ShardError
 from .coarse import CoarseCodes, Near
 from .codes import Codes, Floats, component_range, encode
+from .cutoff import Cutoff
 from .id_lists import Ids
 from .manifest import damaged
 from .mapping import map_file
@@ -72,43 +73,64 @@ class VectorIndex:
     def _coarse(self) -> CoarseCodes:
         return CoarseCodes.beside(self.path, self.codes)
 
-    def near(self, query: Floats, least: int, mask: npt.NDArray[np.bool_] | None) -> Near:
+    def near(
+        self,
+        query: Floats,
+        least: int,
+        mask: npt.NDArray[np.bool_] | None,
+        limit: int | None = None,
+    ) -> Near:
         """Return the chunks in the mask nearest to the query by coarse codes.
 
         All chunks within a distance limit are returned: at least ``least``,
         if the mask has as many.
         """
-        return self._coarse.near(encode(query.reshape(1, -1)), least, mask)
+        return self._coarse.near(encode(query.reshape(1, -1)), least, mask, limit)
 
     def search(
-        self, query: Floats, k: int, mask: npt.NDArray[np.bool_] | None, in_scope: int
+        self,
+        query: Floats,
+        k: int,
+        mask: npt.NDArray[np.bool_] | None,
+        in_scope: int,
+        cutoff: Cutoff | None = None,
     ) -> Found:
-        """Return the k chunks in the mask closest to the query.
+        """Return the k chunks in the mask closest to the query; fewer if ``cutoff`` excludes some.
 
         The mask applies during the search, so no result is lost.
         """
-        k = min(k, in_scope)
-        if k <= 0:
+        most = min(k, in_scope)
+        if most <= 0:
             return Found(np.zeros(0, np.int64), np.zeros(0, np.float64))
-        return self._best(query, self._candidates(query, k, mask, in_scope), k)
+        cutoff = cutoff or Cutoff(k)
+        return self._best(query, self._candidates(query, most, mask, in_scope, cutoff), k, cutoff)
 
-    def best_of(self, query: Floats, ids: Ids, k: int) -> Found:
-        """Return the k chunks of ``ids`` (ascending) closest to the query."""
+    def best_of(self, query: Floats, ids: Ids, k: int, cutoff: Cutoff | None = None) -> Found:
+        """Return the k chunks of ``ids`` (ascending) closest to the query, as ``search`` does."""
+        cutoff = cutoff or Cutoff(k)
         if len(ids) > FEW:
             index = _empty_index(self.dim)
-            index.add_sa_codes(self.codes[ids])
-            ids = ids[_candidates(index, query, k, len(ids))]
-        return self._best(query, ids, k)
+            index.add_sa_codes(self.codes.take(ids, axis=0))
+            ids = ids[_candidates(index, query, k, len(ids), cutoff)]
+        return self._best(query, ids, k, cutoff)
 
-    def _best(self, query: Floats, ids: Ids, k: int) -> Found:
+    def _best(self, query: Floats, ids: Ids, k: int, cutoff: Cutoff) -> Found:
         scores = self.scores(query, ids)
+        above = np.flatnonzero(scores >= cutoff.score)
+        ids, scores = ids[above], scores[above]
         best = top(scores, k)
+        cutoff.learn(scores[best])
         return Found(ids[best], scores[best])
 
     def _candidates(
-        self, query: Floats, k: int, mask: npt.NDArray[np.bool_] | None, in_scope: int
+        self,
+        query: Floats,
+        k: int,
+        mask: npt.NDArray[np.bool_] | None,
+        in_scope: int,
+        cutoff: Cutoff,
     ) -> Ids:
-        """Return a sorted superset of the k closest, with ties."""
+        """Return a sorted superset of the k closest above the cutoff, with ties."""
         if in_scope > FEW:
             parameters = None
             if mask is not None:
@@ -116,7 +138,7 @@ class VectorIndex:
                 parameters = faiss.SearchParameters()
                 bits = np.packbits(mask, bitorder="little")
                 parameters.sel = faiss.IDSelectorBitmap(bits)
-            ids = _candidates(self._faiss_index(), query, k, in_scope, parameters)
+            ids = _candidates(self._faiss_index(), query, k, in_scope, cutoff, parameters)
             if len(ids) < in_scope:
                 return ids
         return np.arange(self.count) if mask is None else np.flatnonzero(mask)
@@ -132,7 +154,7 @@ class VectorIndex:
             # not a BLAS product: on busy cores its threads wait 5 to 8 ms for one another
             np.einsum(
                 "ij,j->i",
-                self.codes[ids[block]].astype(np.float64),
+                self.codes.take(ids[block], axis=0).astype(np.float64),
                 vector * step,
                 out=products[block],
             )
@@ -202,15 +224,17 @@ class VectorIndex:
         return self._index
 
 
-def _candidates(index: Any, query: Floats, k: int, count: int, parameters: Any = None) -> Ids:
+def _candidates(
+    index: Any, query: Floats, k: int, count: int, cutoff: Cutoff, parameters: Any = None
+) -> Ids:
     """Return a sorted superset of the k closest of ``count``, with ties; all if too many tie."""
     # for this thread alone; more threads on busy cores are 5 times slower
     _faiss().omp_set_num_threads(1)
-    fetch = k + MARGIN
+    fetch, least = k + MARGIN, cutoff.score - BLUR
     while fetch < count:
-        scores, ids = index.search(query.reshape(1, -1), fetch, params=parameters)
-        if scores[0][k - 1] - scores[0][-1] > BLUR:
-            return np.sort(ids[0])
+        (scores,), (ids,) = index.search(query.reshape(1, -1), fetch, params=parameters)
+        if scores[k - 1] - scores[-1] > BLUR or scores[-1] < least:
+            return np.sort(ids[scores >= least])
         fetch *= 8  # many ties, such as copies of a file
     return np.arange(count)
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...index.shard.coarse import Near
+from ...index.shard.cutoff import Cutoff
 from ...index.shard.vectors import Found
 from .candidates import Part, Place
 from .plan import CANDIDATES, SearchPlan
@@ -107,13 +108,22 @@ def counts_of(near: Sequence[Near]) -> Counts:
 
 
 def _near(parts: list[Part], plan: SearchPlan, least: int, search: Search) -> list[Near]:
-    """Return each shard's chunks near the query by coarse codes."""
+    """Return each shard's chunks near the query by coarse codes.
+
+    The limit of the shards before applies to each: further shards only lower it.
+    """
+    counts: Counts = np.zeros(0, np.int64)
 
     def near(part: Part) -> Near:
+        nonlocal counts
         vector = plan.vector(part.shard.manifest.space)
         if search.stopped() or vector is None:
             return NONE_NEAR
-        return part.shard.vectors.near(vector, least, part.mask.chunks)
+        limit = limit_of(counts, least) if counts.sum() >= least else None
+        own = part.shard.vectors.near(vector, least, part.mask.chunks, limit)
+        # a thread may lose the counts of another one: the limit is higher then
+        counts = summed([counts, np.bincount(own.distances)])
+        return own
 
     return search.each(parts, near)
 
@@ -160,11 +170,13 @@ def closest(
 
 
 def _by_codes(parts: list[Part], vector: Vector, most: int, search: Search) -> list[Found]:
+    cutoff = Cutoff(most)
+
     def compared(part: Part) -> Found:
         if search.stopped():
             return NOTHING
         mask = part.mask
-        return part.shard.vectors.search(vector, most, mask.chunks, mask.chunks_in_scope)
+        return part.shard.vectors.search(vector, most, mask.chunks, mask.chunks_in_scope, cutoff)
 
     return search.each(parts, compared)
 
@@ -172,9 +184,11 @@ def _by_codes(parts: list[Part], vector: Vector, most: int, search: Search) -> l
 def _by_coarse_codes(
     parts: list[Part], vector: Vector, near: list[Near], limit: int, search: Search
 ) -> list[Found]:
+    cutoff = Cutoff(CANDIDATES)
+
     def rescored(pair: tuple[Part, Near]) -> Found:
         part, (ids, distances) = pair
-        return part.shard.vectors.best_of(vector, ids[distances <= limit], CANDIDATES)
+        return part.shard.vectors.best_of(vector, ids[distances <= limit], CANDIDATES, cutoff)
 
     return search.each([*zip(parts, near, strict=True)], rescored)
 

@@ -14,6 +14,7 @@ import numpy as np
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.embedding.embedder import default_embedder
 from codeintel_nb.engines.local import LocalEngine
+from codeintel_nb.index.shard.cutoff import Cutoff
 from codeintel_nb.index.shard.shard import Shard
 from codeintel_nb.search.query import SemanticQuery
 from codeintel_nb.search.ranking.confidence import Evidence, best_pieces, evidence
@@ -78,8 +79,9 @@ class Pools:
             plan, lambda term: collection.is_common(term, folders), {space: self._embedder}
         )
         near = closest(self._parts, plan, CANDIDATES, Search(_each, lambda: False, sys.maxsize))
+        cutoff = Cutoff(CANDIDATES)
         by_part = [
-            candidates(part, plan, collection, CANDIDATES, steps)
+            candidates(part, plan, collection, cutoff, steps)
             for part, steps in zip(self._parts, near, strict=True)
         ]
         pool, fused = pool_of_found(by_part, plan)

@@ -1,0 +1,29 @@
+"""Score that a chunk needs to be among the best of all shards, as far as is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Cutoff:
+    """Lowest of the best scores so far: shards searched later leave out what is below.
+
+    The best scores of some shards bound those of all from below, so threads may lose one another's
+    scores: the cutoff is lower then, but never too high.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._best: npt.NDArray[np.floating[Any]] = np.zeros(0)
+        self.score = -np.inf
+
+    def learn(self, scores: npt.NDArray[np.floating[Any]]) -> None:
+        """Take the best scores of another shard into account."""
+        best = np.concatenate([self._best, scores])
+        if len(best) >= self.most:
+            best = np.partition(best, len(best) - self.most)[len(best) - self.most :]
+            self.score = float(best[0])
+        self._best = best
