@@ -182,6 +182,27 @@ def test_missing_shard_part_does_not_affect_other_repositories(two, part):
     workspace.close()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows refuses to cut a mapped file short")
+@pytest.mark.parametrize(
+    "part", ["content.bin", "columns.bin", "postings.bin", "lexicon.bin", "vectors.faiss"]
+)
+def test_mapped_file_that_is_cut_short_does_not_end_the_process(two, part, monkeypatch):
+    monkeypatch.setattr("codeintel_nb.index.shard.cache.CHECK_S", 0.0)
+    searches = (two.search_text, two.semantic_search, two.symbols)
+    for search in searches:
+        search("alpha")  # now the files are mapped
+    os.truncate(shard_of(two, "bad") / part, 0)
+    for search in searches:
+        results = search("alpha")
+        assert {hit.repo for hit in results.hits} <= {"good"}
+        assert f"{part} has 0 bytes" in results.coverage.failed["bad"]
+    with pytest.raises(ShardError, match=r"has 0 bytes.*--rebuild"):
+        two.refresh("bad")
+    assert two.refresh("bad", rebuild=True).files == 2
+    assert {hit.repo for hit in two.search_text("alpha").hits} == {"bad", "good"}
+    assert two.semantic_search("alpha").hits
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dead", [[100_000], [-100_000], [-1], [0, 2]])
 def test_tombstones_of_unknown_files_are_an_error(two, dead):

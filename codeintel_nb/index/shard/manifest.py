@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from pathlib import Path
 
@@ -81,12 +82,14 @@ def check_parts(folder: Path, manifest: Manifest) -> None:
     ShardError : the size of a part differs from the manifest.
     """
     for name, part in manifest.parts.items():
-        path = folder / name
-        if not path.exists():
+        try:
+            size = os.stat(f"{folder}/{name}").st_size
+        except FileNotFoundError:
             if name in manifest.required:
-                raise FileNotFoundError(path)
-        elif path.stat().st_size != part.size:
-            raise damaged(folder, f"{name} has {path.stat().st_size} bytes instead of {part.size}")
+                raise
+            continue
+        if size != part.size:
+            raise damaged(folder, f"{name} has {size} bytes instead of {part.size}")
 
 
 def damaged(folder: Path, what: str) -> ShardError:
