@@ -40,7 +40,7 @@ from ..search.table import Table
 from ..search.text.unindexed import UnindexedTarget
 from ..settings import Settings
 from .engine import Answer, Counts, FileContent, Limit, Target
-from .text_search import TextSearch
+from .text_search import Budget, TextSearch
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -170,7 +170,7 @@ class LocalEngine:
         with self.bounds(limit) as bounds:
             match query:
                 case TextQuery():
-                    search = TextSearch(self, query, bounds, self.count_bytes)
+                    search = TextSearch(self, query, bounds, Budget.of(self.count_bytes))
                     return search.run(targets, unindexed)
                 case SemanticQuery():
                     from .semantic_search import semantic_search

@@ -9,12 +9,13 @@ is a lower bound, and the search looks for one more match in as many bytes again
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from ..search.hit import path_order
-from ..search.lazy_hits import merge_matches
+from ..search.lazy_hits import FileKey, merge_matches
 from ..search.query import MAX_HITS, Bounds, TextQuery
 from ..search.results import Reason
 from ..search.text.hits import ranked
@@ -36,6 +37,38 @@ COUNTED_HERE = 1 << 20  # bytes up to which counting here is faster than startin
 MAX_COUNTED_HERE = 30_000
 
 
+Plans = dict[str, TextPlan | None]  # of shards; None if nothing can match
+
+
+class Budget(NamedTuple):
+    """Bytes of candidate text left to count, and then to look at, when a shard's turn comes."""
+
+    count_bytes: int
+    look_bytes: int
+
+    @classmethod
+    def of(cls, count_bytes: int) -> Budget:
+        """Return the budget of a whole search."""
+        return cls(count_bytes, max(count_bytes, MIN_LOOK_BYTES))
+
+
+class Size(NamedTuple):
+    """A shard's first path as a sort key, and its bytes of candidate text."""
+
+    order: FileKey
+    size: int
+
+
+def shared(sizes: Mapping[str, Size], budget: Budget) -> tuple[dict[str, Budget], Budget]:
+    """Divide a budget among shards in path order, as one search spends it; return the rest too."""
+    budgets, (to_count, to_look) = dict[str, Budget](), budget
+    for shard, (_, size) in sorted(sizes.items(), key=lambda item: item[1].order):
+        budgets[shard] = Budget(to_count, to_look)
+        to_look -= max(0, size - max(0, to_count))
+        to_count -= size
+    return budgets, budget._replace(count_bytes=to_count)
+
+
 class Rest(NamedTuple):
     """Part of a shard with lines to count."""
 
@@ -45,21 +78,31 @@ class Rest(NamedTuple):
 
 
 class TextSearch:
-    """State of a running text search."""
+    """State of a running text search.
+
+    ``budgets`` are given by shard if other processes search some of them.
+    """
 
     def __init__(
-        self, engine: OpenShards, query: TextQuery, bounds: Bounds, count_bytes: int
+        self,
+        engine: OpenShards,
+        query: TextQuery,
+        bounds: Bounds,
+        budget: Budget,
+        budgets: Mapping[str, Budget] = MappingProxyType({}),
     ) -> None:
         self._engine, self._query, self._bounds = engine, query, bounds
         self._limit = max(query.limit, MAX_RANKED) if query.rank else query.limit
-        self._bytes_left = count_bytes
-        self._look_bytes = max(count_bytes, MIN_LOOK_BYTES)
+        self._bytes_left, self._look_bytes = budget
+        self._budgets = budgets
+        self.plans: Plans = {}  # made before the search
         self._answers: list[TextAnswer] = []
         self._found = 0  # hits in the answers
         # an answer was ended by the bounds; an answer has an uncounted match
         self._ended = self._more = False
         self._rests: list[Rest] = []
-        self._unread: list[Callable[[], TextPlan | None]] = []  # plans beyond the counted bytes
+        # plans beyond the counted bytes, and the bytes to look at
+        self._unread: list[tuple[Callable[[], TextPlan | None], int | None]] = []
         self._planned_s = 0.0
 
     def run(self, targets: Sequence[Target], unindexed: Sequence[UnindexedTarget]) -> Answer:
@@ -114,12 +157,11 @@ class TextSearch:
                 return
             wave, waiting = waiting[:wave_size], waiting[wave_size:]
             wave_size *= 2
-            plans = [plan for target in wave if (plan := self._plan(target)) is not None]
-            sizes = [plan.bytes_to_read for plan in plans]
-            ends = [self._count_end(plan, size) for plan, size in zip(plans, sizes, strict=True)]
+            planned = [(one, plan) for one in wave if (plan := self._plan(one)) is not None]
+            plans = [plan for _, plan in planned]
+            ends = [self._count_end(*one) for one in planned]
             parallel = (
-                sum(size for plan, size in zip(plans, sizes, strict=True) if plan.releases_gil)
-                >= PARALLEL_BYTES
+                sum(plan.bytes_to_read for plan in plans if plan.releases_gil) >= PARALLEL_BYTES
             )
             limit = self._limit - self._found if self._is_behind(wave[0]) else self._limit
             works = [
@@ -127,10 +169,10 @@ class TextSearch:
                 for plan, end in zip(plans, ends, strict=True)
             ]
             answers = self._engine.each(works, lambda work: work(), parallel)
-            for plan, end, answer in zip(plans, ends, answers, strict=True):
+            for (target, plan), end, answer in zip(planned, ends, answers, strict=True):
                 self._add(answer)
                 if answer.rest is not None:
-                    self._put_off(answer.rest, end, answer.total, plan.shard.size)
+                    self._put_off(target, answer.rest, end, answer.total, plan.shard.size)
 
     def _add(self, answer: TextAnswer) -> None:
         self._answers.append(answer)
@@ -140,35 +182,44 @@ class TextSearch:
 
     def _leave(self, targets: list[Target]) -> None:
         """Defer shards beyond the limit: their lines are only counted."""
-        for number, target in enumerate(targets):
-            if self._bytes_left <= 0 or self._ended:
-                self._unread += [partial(self._plan, later) for later in targets[number:]]
-                return
+        for target in targets:
+            if self._left(target) <= 0 or self._ended:
+                self._unread.append((partial(self._plan, target), self._look(target)))
+                continue
             plan = self._plan(target)
             if plan is None:
                 continue
-            end = self._count_end(plan, plan.bytes_to_read)
+            end = self._count_end(target, plan)
             if self._query.by_line:
-                self._put_off(plan, end, 0, plan.shard.size)
+                self._put_off(target, plan, end, 0, plan.shard.size)
             else:
                 self._add(search_text(plan, self._query, 0, self._bounds, end))
 
-    def _put_off(self, plan: TextPlan, count_end: int, counted: int, size: int) -> None:
+    def _put_off(
+        self, target: Target, plan: TextPlan, count_end: int, counted: int, size: int
+    ) -> None:
         """Defer a shard's rest, split where counting ends."""
         head, tail = plan.cut(count_end)
         if head.bytes_to_read:
             self._rests.append(Rest(head, counted, count_end >= size))
         if tail.bytes_to_read:
-            self._unread.append(lambda: tail)
+            self._unread.append((lambda: tail, self._look(target)))
 
-    def _count_end(self, plan: TextPlan, size: int) -> int:
-        """Return the offset in a shard at which counting ends.
-
-        Deducts ``size``, its bytes to read, from the budget.
-        """
-        end = plan.shard.size if size <= self._bytes_left else plan.count_end(self._bytes_left)
+    def _count_end(self, target: Target, plan: TextPlan) -> int:
+        """Return the offset in a shard at which counting ends, and deduct it from the budget."""
+        size, left = plan.bytes_to_read, self._left(target)
         self._bytes_left -= size
-        return end
+        return plan.shard.size if size <= left else plan.count_end(left)
+
+    def _left(self, target: Target) -> int:
+        """Return the bytes that are left to count when a shard's turn comes."""
+        own = self._budgets.get(target.shard)
+        return self._bytes_left if own is None else own.count_bytes
+
+    def _look(self, target: Target) -> int | None:
+        """Return the bytes to look at in a shard, if they are given."""
+        own = self._budgets.get(target.shard)
+        return None if own is None else own.look_bytes
 
     def _count(self) -> tuple[int, bool]:
         """Return the deferred parts' count, and whether bounds ended it."""
@@ -229,13 +280,14 @@ class TextSearch:
 
     def _look_beyond(self) -> TextAnswer:
         """Look for one match in the text after the counted bytes."""
-        for plan_of in self._unread:
-            if self._look_bytes <= 0:
+        for plan_of, given in self._unread:
+            look = self._look_bytes if given is None else given
+            if look <= 0:
                 return TextAnswer(None, 0, unread=True)
             plan = plan_of()
             if plan is None:
                 continue
-            head, tail = plan.cut(plan.count_end(self._look_bytes))
+            head, tail = plan.cut(plan.count_end(look))
             self._look_bytes -= plan.bytes_to_read
             collector = MatchCollector(plan.shard, self._query, 1)
             if read(head, self._query, collector, self._bounds):
@@ -246,7 +298,17 @@ class TextSearch:
                 return TextAnswer(None, 0, unread=True)
         return TextAnswer(None, 0)
 
+    def sizes(self, targets: Sequence[Target]) -> dict[str, Size]:
+        """Plan the search; return each shard's place in path order and bytes to read."""
+        self.plans = {target.shard: self._plan(target) for target in targets}
+        return {
+            target.shard: Size(self._first_path(target), plan.bytes_to_read if plan else 0)
+            for target, plan in zip(targets, self.plans.values(), strict=True)
+        }
+
     def _plan(self, target: Target) -> TextPlan | None:
+        if target.shard in self.plans:
+            return self.plans[target.shard]
         began = time.perf_counter()
         plan = plan_text(
             self._engine.shard_of(target), target.repo, self._engine.mask(target), self._query

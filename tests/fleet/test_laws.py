@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pickle
 import subprocess
@@ -88,6 +89,7 @@ def test_two_hosts_open_each_shard(home, local):
 
 
 ANSWERS = """
+import itertools
 import pickle, sys
 from codeintel_nb import Workspace
 from tests.fleet.law import answer
@@ -159,7 +161,7 @@ class Endless(InProcessFleet):
         for host in self._hosts.values():
             host.searches.text = self._text
 
-    def _text(self, call, bounds, targets, query):
+    def _text(self, call, bounds, *arguments):
         while not bounds.reached():
             bounds.cancel.wait(60)
         self.ended.set()
@@ -195,14 +197,28 @@ def test_fault_of_one_host_is_no_error_of_a_search(home, local, asked):
         assert "MemoryError: no memory" in " ".join(it.problems())
 
 
-def test_totals_beyond_the_budget_are_those_of_one_machine(home):
-    few = msgspec.structs.replace(home, count_bytes=200_000)
+@pytest.mark.parametrize("show", ["lines", "files", "counts"])
+@pytest.mark.parametrize("count_bytes", [0, 200_000, 1_000_000])
+def test_totals_beyond_the_budget_are_counted_by_the_hosts(home, local, show, count_bytes):
+    few = msgspec.structs.replace(home, count_bytes=count_bytes)
     hosts = InProcessFleet(few, str(Store(few.home).root))
+    inexact = 0
     with opened(few, hosts) as it, Workspace(few, here=None, follow=False) as alone:
-        for pattern in ("self", "e", "import", "magic"):
-            one = ("search_text", {"pattern": pattern, "limit": 5}, SCOPES[0])
-            assert answer(it, *one) == answer(alone, *one)
-        assert not alone.search_text("e", limit=5).total_exact
+        it._engine.local.search = None
+        for scope, pattern in itertools.product(SCOPES, ("self", "e", "import", "magic", "zzqx")):
+            results, here, whole = (
+                one.search_text(pattern, scope, show=show, limit=5) for one in (it, alone, local)
+            )
+            assert results.hits == here.hits
+            assert results.reason == here.reason
+            # hits count even if they are behind the budget, and hosts find more of them
+            assert here.total <= results.total <= whole.total
+            assert (results.total == whole.total) if results.total_exact else not here.total_exact
+            inexact += not results.total_exact
+    if show == "counts":
+        assert not inexact, "all lines are read for them"
+    elif count_bytes <= 200_000:
+        assert inexact > 5
 
 
 class Slow(InProcessFleet):

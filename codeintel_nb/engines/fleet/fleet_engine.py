@@ -20,10 +20,10 @@ from ...search.results import Reason
 from ...search.text.unindexed import UnindexedTarget
 from ..engine import Answer, Limit, Target
 from ..local import LocalEngine
-from ..text_search import MAX_RANKED
+from ..text_search import MAX_RANKED, Budget, TextSearch, shared
 from .fleet import Fleet
 from .hosts import Hosts
-from .searches import Definitions
+from .searches import Definitions, Lines
 
 MAX_SENT = 1_000  # hits; more are made here faster than they travel
 
@@ -61,7 +61,7 @@ class FleetEngine:
 
             match query:
                 case TextQuery():
-                    return self._text(query, targets, bounds, here, bool(unindexed))
+                    return self._text(query, targets, bounds, here, unindexed)
                 case SemanticQuery():
                     if query.why_not:  # one chunk's explanation needs the scores of all
                         return here(targets)
@@ -77,21 +77,17 @@ class FleetEngine:
         targets: Sequence[Target],
         bounds: Bounds,
         here: Here,
-        reads_files: bool,
+        unindexed: Sequence[UnindexedTarget],
     ) -> Answer:
         began = time.perf_counter()
-        answers: list[Answer]
-        answers, left = self.hosts.ask(
-            self.hosts.in_scope(targets), bounds, uuid4().hex, "text", query
-        )
+        answers, left, budget = self._lines(query, self.hosts.in_scope(targets), bounds)
+        reads_files = bool(unindexed)
         if reads_files and not bounds.reached():
-            rest = here([])
+            rest = TextSearch(self.local, query, bounds, budget).run([], unindexed)
             answers.append(rest._replace(hits=list(rest.hits)))
             reads_files = False
-        # no host knows which matches are the first of all, to rank or to count them
-        is_partial = query.rank and sum(one.total for one in answers) > MAX_RANKED
-        is_partial = is_partial or any(not one.exact and one.reason != "time" for one in answers)
-        if is_partial and not bounds.reached():
+        # no host knows which matches are the first of all, to rank them
+        if query.rank and sum(one.total for one in answers) > MAX_RANKED and not bounds.reached():
             return here(targets)
         if query.rank:
             ranked = sorted(
@@ -106,15 +102,44 @@ class FleetEngine:
         total = sum(one.total for one in answers)
         reasons = {one.reason for one in answers}
         reason: Reason = bounds.reason() if left or bounds.reached() else ""
+        is_cut = count > len(hits) or (query.show != "counts" and total > len(hits))
+        reasons |= {"limit"} if is_cut else set()
         for other in ("cancelled", "time", "limit", "reading"):
             reason = reason or (other if other in reasons else "")
-        if not reason and count > len(hits):
-            reason = "limit"
         return Answer(
             hits, total, reason, {"search": _ms(began)},
             all(one.exact for one in answers) and not left and not reads_files,
             sum(one.files_read for one in answers), any(one.more for one in answers),
         )  # fmt: skip
+
+    def _lines(
+        self, query: TextQuery, targets: Sequence[Target], bounds: Bounds
+    ) -> tuple[list[Answer], bool, Budget]:
+        """Return the answers of all shards, whether some were not searched, and the budget left.
+
+        A host with more candidate text than its share of the budget only measures it. If there is
+        more than the budget in all, each shard gets what one search would have left for it.
+        """
+        budget, call = Budget.of(self.local.count_bytes), uuid4().hex
+        share = budget.count_bytes // max(1, len(self.hosts.names()))
+        parts: list[Lines]
+        parts, left = self.hosts.ask(targets, bounds, call, "text", query, share, {})
+        sizes = {shard: size for one in parts for shard, size in one.sizes.items()}
+        in_order = {one.shard: sizes[one.shard] for one in targets if one.shard in sizes}
+        budgets, rest = shared(in_order, budget)
+        answers, again = list[Answer](), set[str]()
+        for one in parts:
+            fits = all(budgets[shard].count_bytes >= size for shard, (_, size) in one.sizes.items())
+            if one.answer is not None and fits:
+                answers.append(one.answer)
+            else:
+                again |= one.sizes.keys()
+        if again:
+            shards = [one for one in targets if one.shard in again]
+            parts, late = self.hosts.ask(shards, bounds, call, "text", query, 0, budgets)
+            answers += [one.answer for one in parts if one.answer is not None]
+            left += late
+        return answers, bool(left), rest
 
     def _symbols(self, query: SymbolQuery, targets: Sequence[Target], bounds: Bounds) -> Answer:
         began = time.perf_counter()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from ...index.shard.cutoff import Cutoff
 from ...search.hit import Hit
@@ -28,10 +28,18 @@ from ..engine import Answer, Target
 from ..local import LocalEngine
 from ..semantic_search import map_of, part_of
 from ..symbol_search import matching
-from ..text_search import TextSearch
+from ..text_search import Budget, Plans, Size, TextSearch
 from .found import packed_found
 
 MAX_CALLS = 64  # searches between their two trips
+_T = TypeVar("_T")
+
+
+class Lines(NamedTuple):
+    """Matches of a host, and the candidate text of its shards."""
+
+    sizes: dict[str, Size]
+    answer: Answer | None
 
 
 class NamedHit(NamedTuple):
@@ -65,20 +73,55 @@ class Candidates(NamedTuple):
     ended: bool
 
 
+class Between(Generic[_T]):
+    """Values that searches keep between their two trips; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._values: OrderedDict[str, _T] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def keep(self, call: str, value: _T) -> None:
+        """Keep a search's value; forget the oldest ones, whose searches were ended."""
+        with self._lock:
+            self._values[call] = value
+            while len(self._values) > MAX_CALLS:
+                self._values.popitem(last=False)
+
+    def pop(self, call: str) -> _T | None:
+        """Return a search's value, and drop it, so that the next one reuses its memory."""
+        with self._lock:
+            return self._values.pop(call, None)
+
+
 class Searches:
     """Parts of searches, over the shards of an engine; safe to share between threads."""
 
     def __init__(self, engine: LocalEngine) -> None:
         self._engine = engine
-        self._near: OrderedDict[str, tuple[tuple[str, ...], NearLists]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._near = Between[tuple[tuple[str, ...], NearLists]]()
+        self._plans = Between[Plans]()
 
     def text(
-        self, call: str, bounds: Bounds, targets: Sequence[Target], query: TextQuery
-    ) -> Answer:
-        search = TextSearch(self._engine, query, bounds, self._engine.count_bytes)
+        self,
+        call: str,
+        bounds: Bounds,
+        targets: Sequence[Target],
+        query: TextQuery,
+        share: int,
+        budgets: Mapping[str, Budget],
+    ) -> Lines:
+        """Search, with no answer if ``budgets`` are empty and needed.
+
+        They are needed if there is more candidate text than ``share``.
+        """
+        search = TextSearch(self._engine, query, bounds, Budget.of(share), budgets)
+        search.plans = self._plans.pop(call) or {}
+        sizes = search.sizes(targets)
+        if not budgets and sum(one.size for one in sizes.values()) > share:
+            self._plans.keep(call, search.plans)
+            return Lines(sizes, None)
         answer = search.run(targets, ())
-        return answer._replace(hits=list(answer.hits))
+        return Lines(sizes, answer._replace(hits=list(answer.hits)))
 
     def symbols(
         self, call: str, bounds: Bounds, targets: Sequence[Target], query: SymbolQuery, alike: bool
@@ -102,10 +145,7 @@ class Searches:
         """Count the chunks at each coarse distance; keep them for ``candidates``."""
         parts = self._parts(targets)
         near = near_lists(parts, plan, leasts, self._search(parts, bounds))
-        with self._lock:
-            self._near[call] = tuple(target.shard for target in targets), near
-            while len(self._near) > MAX_CALLS:
-                self._near.popitem(last=False)
+        self._near.keep(call, (tuple(target.shard for target in targets), near))
         return NearCounts({space: counts_of(own) for space, own in near.items()}, bounds.reached())
 
     def candidates(
@@ -120,8 +160,7 @@ class Searches:
     ) -> Candidates:
         """Return the candidates that can be among the ``most`` best of all hosts."""
         parts = self._parts(targets)
-        # dropped, so that the next search reuses their memory
-        shards, lists = self._near.pop(call, ((), NO_LISTS))
+        shards, lists = self._near.pop(call) or ((), NO_LISTS)
         if shards != tuple(target.shard for target in targets):
             lists = NO_LISTS  # another host was lost meanwhile
         near = closest(parts, plan, most, self._search(parts, bounds), limits, lists)
