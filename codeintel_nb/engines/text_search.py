@@ -280,8 +280,8 @@ class TextSearch:
 
     def _look_beyond(self) -> TextAnswer:
         """Look for one match in the text after the counted bytes."""
-        for plan_of, given in self._unread:
-            look = self._look_bytes if given is None else given
+        for plan_of, own_look in self._unread:
+            look = self._look_bytes if own_look is None else own_look
             if look <= 0:
                 return TextAnswer(None, 0, unread=True)
             plan = plan_of()
