@@ -344,7 +344,7 @@ class Repositories:
                     folder = one.shard(ref.id)
                     if folder in self._damaged:
                         raise ShardError(self._damaged[folder])
-                    self._shards.open(one.key(ref.id)).check_dead(ref.dead)
+                    self._shards.intact(one.key(ref.id)).check_dead(ref.dead)
                 chosen.append((one, snapshot))
             except ShardError as error:
                 failed[one.repository.name] = str(error)

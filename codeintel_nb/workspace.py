@@ -19,7 +19,7 @@ from .embedding.embedders import Embedders
 from .engines.engine import Engine, Limit
 from .engines.local import LocalEngine
 from .errors import SearchError, ShardError
-from .index.shard.cache import Shards
+from .index.shard.cache import CHECK_S, Shards
 from .index.shared_homes import shared_homes
 from .index.store import Store
 from .index.update.report import IndexReport, Progress, RepositoryStatus
@@ -70,7 +70,7 @@ class Workspace(Searches):
         self.settings = settings
         self._embedders = Embedders(settings.home, embedder)
         self.store = store = Store(settings.home, shared_homes(settings, follow))
-        self._shards = shards = Shards(store.root)
+        self._shards = shards = Shards(store.root, CHECK_S if engine is None else 0.0)
         self._code_map = CodeMaps(store.root.parent / "map")
         local: Engine = LocalEngine(shards, self._code_map, self._embedders, settings)
         self._engine = local if engine is None else engine(local)

@@ -25,6 +25,7 @@ import pytest
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.diagnostics.doctor import diagnose, network_file_system
 from codeintel_nb.errors import CodeIntelError, EngineError, SearchError, ShardError, SourceError
+from codeintel_nb.index.shard.cache import CHECK_S
 from codeintel_nb.search.text.ripgrep import rg_path
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.mounts import virtual_folders
@@ -186,21 +187,24 @@ def test_missing_shard_part_does_not_affect_other_repositories(two, part):
 @pytest.mark.parametrize(
     "part", ["content.bin", "columns.bin", "postings.bin", "lexicon.bin", "vectors.faiss"]
 )
-def test_mapped_file_that_is_cut_short_does_not_end_the_process(two, part, monkeypatch):
-    monkeypatch.setattr("codeintel_nb.index.shard.cache.CHECK_S", 0.0)
-    searches = (two.search_text, two.semantic_search, two.symbols)
-    for search in searches:
-        search("alpha")  # now the files are mapped
-    os.truncate(shard_of(two, "bad") / part, 0)
-    for search in searches:
-        results = search("alpha")
-        assert {hit.repo for hit in results.hits} <= {"good"}
-        assert f"{part} has 0 bytes" in results.coverage.failed["bad"]
-    with pytest.raises(ShardError, match=r"has 0 bytes.*--rebuild"):
-        two.refresh("bad")
-    assert two.refresh("bad", rebuild=True).files == 2
-    assert {hit.repo for hit in two.search_text("alpha").hits} == {"bad", "good"}
-    assert two.semantic_search("alpha").hits
+@pytest.mark.parametrize("of_server", [True, False])
+def test_mapped_file_that_is_cut_short_does_not_end_the_process(two, part, of_server):
+    engine = (lambda local: local) if of_server else None
+    with Workspace(two.settings, here=None, engine=engine) as workspace:
+        searches = (workspace.search_text, workspace.semantic_search, workspace.symbols)
+        for search in searches:
+            search("alpha")  # now the files are mapped
+        os.truncate(shard_of(two, "bad") / part, 0)
+        time.sleep(0 if of_server else 2 * CHECK_S)
+        for search in searches:
+            results = search("alpha")
+            assert {hit.repo for hit in results.hits} <= {"good"}
+            assert f"{part} has 0 bytes" in results.coverage.failed["bad"]
+        with pytest.raises(ShardError, match=r"has 0 bytes.*--rebuild"):
+            workspace.refresh("bad")
+        assert workspace.refresh("bad", rebuild=True).files == 2
+        assert {hit.repo for hit in workspace.search_text("alpha").hits} == {"bad", "good"}
+        assert workspace.semantic_search("alpha").hits
 
 
 @pytest.mark.slow

@@ -81,9 +81,10 @@ def check_parts(folder: Path, manifest: Manifest) -> None:
     FileNotFoundError : a part required in every shard is missing.
     ShardError : the size of a part differs from the manifest.
     """
+    place = os.fspath(folder)
     for name, part in manifest.parts.items():
         try:
-            size = os.stat(f"{folder}/{name}").st_size
+            size = os.stat(f"{place}/{name}").st_size
         except FileNotFoundError:
             if name in manifest.required:
                 raise
