@@ -24,6 +24,7 @@ from .sources.repository import Repository, how_to_index, worktree
 
 MAX_CHOICES = 1000  # cached lists of repositories by scope
 RETRIES = 5  # of a search, if a shard was replaced meanwhile
+DAMAGED_S = 10.0  # a damaged shard is left out for so long, and then tried again
 TOO_MANY_FILES = (
     "This process has reached its limit of open files. Raise the limit (ulimit -n 4096) and "
     "restart the process, or search fewer repositories: --repo NAME"
@@ -57,7 +58,8 @@ class Repositories:
         self._engine, self._shards = engine, shards
         self._offers = Offers()
         self._here = here
-        self._damaged: dict[Path, str] = {}  # shards with a part that could not be read, and why
+        # shards with a part that could not be read: why, and when
+        self._damaged: dict[Path, tuple[str, float]] = {}
         self._snapshots: dict[Path, tuple[tuple[int, int], Snapshot]] = {}
         self._list = RepositoryList(store)
         # all repositories, and those in scope by the scope's names
@@ -160,8 +162,10 @@ class Repositories:
         """Run on the current shards; retry if one was deleted."""
         attempt = 0
         while True:
+            view: View | None = None
             try:
-                return work(self.view(EVERYTHING if scope is None else scope, fresh))
+                view = self.view(EVERYTHING if scope is None else scope, fresh)
+                return work(view)
             except FileNotFoundError as error:
                 self._snapshots.clear()
                 attempt += 1
@@ -169,9 +173,10 @@ class Repositories:
                 if attempt < RETRIES:
                     continue
                 missing = self._shard_of(error)
-                if missing is None or missing in self._damaged:
+                if missing is None or self._damage_of(missing):
                     raise
-                self._damaged[missing] = str(damaged(missing, "a part of it is missing"))
+                why = str(damaged(missing, "a part of it is missing"))
+                self._damaged[missing] = why, time.monotonic()
                 attempt = 0
             except OSError as error:
                 raise EngineError(
@@ -179,16 +184,24 @@ class Repositories:
                     if error.errno in FILES_EXHAUSTED
                     else f"A file cannot be read: {error}. Try again, or run: codeintel doctor"
                 ) from error
-            except ShardError as error:  # from a part that is opened lazily
+            except ShardError as error:
+                if view is None:
+                    raise
+                # from a part that is opened lazily, or a host that sees another file
                 folders = [
                     s.shard(ref.id)
                     for s in self.all()
                     for ref in self._snapshots.get(s.folder, ((0, 0), Snapshot()))[1].shards
                     if ref.id in str(error)
                 ]
-                if not folders or folders[0] in self._damaged:
+                if not folders or self._damage_of(folders[0]):
                     raise
-                self._damaged[folders[0]] = str(error)
+                self._damaged[folders[0]] = str(error), time.monotonic()
+
+    def _damage_of(self, shard: Path) -> str:
+        """Return what was damaged in a shard lately; empty if nothing was."""
+        why, noted = self._damaged.get(shard, ("", 0.0))
+        return why if time.monotonic() - noted < DAMAGED_S else ""
 
     def _shard_of(self, error: FileNotFoundError) -> Path | None:
         """Return the folder of the shard with a missing file."""
@@ -342,8 +355,8 @@ class Repositories:
                 snapshot = self.snapshot(one)
                 for ref in snapshot.shards:
                     folder = one.shard(ref.id)
-                    if folder in self._damaged:
-                        raise ShardError(self._damaged[folder])
+                    if why := self._damage_of(folder):
+                        raise ShardError(why)
                     self._shards.intact(one.key(ref.id)).check_dead(ref.dead)
                 chosen.append((one, snapshot))
             except ShardError as error:

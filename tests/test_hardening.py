@@ -207,6 +207,26 @@ def test_mapped_file_that_is_cut_short_does_not_end_the_process(two, part, of_se
         assert workspace.semantic_search("alpha").hits
 
 
+def test_file_that_is_whole_again_is_searched_again(two, monkeypatch):
+    place = shard_of(two, "bad") / "content.bin"
+    content, away = place.read_bytes(), place.with_name("away")
+    with Workspace(two.settings, here=None, engine=lambda local: local) as workspace:
+        only_bad = Scope(repos=("bad",))
+        assert workspace.search_text("alpha", only_bad)
+        os.truncate(place, 0)
+        with pytest.raises(ShardError, match="has 0 bytes"):
+            workspace.search_text("alpha", only_bad)
+        with place.open("r+b") as file:
+            file.write(content)
+        assert len(workspace.search_text("alpha", only_bad)) == 2
+        place.rename(away)
+        with pytest.raises(ShardError, match="missing"):
+            workspace.search_text("alpha", only_bad)
+        away.rename(place)
+        monkeypatch.setattr("codeintel_nb.repositories.DAMAGED_S", 0.0)
+        assert len(workspace.search_text("alpha", only_bad)) == 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dead", [[100_000], [-100_000], [-1], [0, 2]])
 def test_tombstones_of_unknown_files_are_an_error(two, dead):

@@ -11,7 +11,31 @@ from ...errors import ShardError
 from .manifest import check_parts
 from .shard import Shard
 
-CHECK_S = 0.1  # between checks of an open shard; each takes 10 us
+CHECK_S = 0.1  # between two checks of a shard's files, which take 10 us
+
+
+class _Opened:
+    """Open shard, with the sizes of its files."""
+
+    def __init__(self, shard: Shard) -> None:
+        self.shard = shard
+        place = os.fspath(shard.folder)
+        self._sizes = [
+            (f"{place}/{name}", part.size) for name, part in shard.manifest.parts.items()
+        ]
+        self._checked = time.monotonic()
+
+    def check(self, check_s: float) -> None:
+        """Compare the sizes with the manifest's, unless it was done so many seconds ago."""
+        if time.monotonic() - self._checked <= check_s:
+            return
+        try:
+            is_whole = all(os.stat(path).st_size == size for path, size in self._sizes)
+        except FileNotFoundError:
+            is_whole = False
+        if not is_whole:
+            check_parts(self.shard.folder, self.shard.manifest)
+        self._checked = time.monotonic()
 
 
 class Shards:
@@ -20,9 +44,8 @@ class Shards:
     def __init__(self, root: Path, check_s: float = CHECK_S) -> None:
         self.root = root
         self.generation = 0  # grows when shards are dropped
-        self._open: dict[str, Shard] = {}
         self._check_s = check_s
-        self._checked: dict[str, float] = {}  # time of the last check
+        self._open: dict[str, _Opened] = {}
         self._lock = threading.Lock()
 
     def open(self, key: str) -> Shard:
@@ -33,32 +56,32 @@ class Shards:
         FileNotFoundError : it is missing.
         ShardError : it is damaged.
         """
-        shard = self._open.get(key)
-        if shard is None:
+        return self._opened(key).shard
+
+    def _opened(self, key: str) -> _Opened:
+        opened = self._open.get(key)
+        if opened is None:
             with self._lock:
-                shard = self._open.get(key) or Shard(self._folder(key))
-                self._open[key] = shard
-                self._checked[key] = time.monotonic()
-        return shard
+                opened = self._open.get(key) or _Opened(Shard(self._folder(key)))
+                self._open[key] = opened
+        return opened
 
     def intact(self, key: str) -> Shard:
         """Return a shard, opened once, whose files have the sizes that its manifest says.
 
-        The system kills a process that reads a mapped file behind its end. Nobody but the owner of
+        The system kills a process that reads a mapped file past its end. Nobody but the owner of
         an index can cut its files short, but tools do, such as rsync --inplace.
         """
-        shard = self.open(key)
-        if time.monotonic() - self._checked.get(key, 0.0) <= self._check_s:
-            return shard
+        opened = self._opened(key)
         try:
-            check_parts(shard.folder, shard.manifest)
+            opened.check(self._check_s)
         except (ShardError, FileNotFoundError):
             with self._lock:
-                self._open.pop(key, None)  # a rebuilt one may have the same name
-                self.generation += 1
+                if self._open.get(key) is opened:
+                    del self._open[key]  # a rebuilt one may have the same name
+                    self.generation += 1
             raise
-        self._checked[key] = time.monotonic()
-        return shard
+        return opened.shard
 
     def __contains__(self, key: str) -> bool:
         return key in self._open
@@ -71,7 +94,6 @@ class Shards:
         with self._lock:
             for key in self._open.keys() - keys:
                 del self._open[key]
-                self._checked.pop(key, None)
             self.generation += 1
 
     def keep_existing(self) -> None:
@@ -80,7 +102,6 @@ class Shards:
         with self._lock:  # other threads open shards meanwhile
             for key in gone:
                 self._open.pop(key, None)
-                self._checked.pop(key, None)
             self.generation += bool(gone)
 
     def _folder(self, key: str) -> Path:
