@@ -13,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeintel_nb import Scope, Workspace
-from codeintel_nb.index.shard.vectors import top
+from codeintel_nb.index.shard.vectors import VectorIndex, top
 from codeintel_nb.search.query import MODES
 from codeintel_nb.search.semantic import closest
+from codeintel_nb.search.semantic.plan import CANDIDATES
 from codeintel_nb.settings import Settings
+from tests.conftest import write_tree
 
 QUESTIONS = (
     "where is the traceback of an exception printed", "how are magics registered", "magic",
@@ -148,6 +150,33 @@ def test_hits_with_a_coarse_first_step(cuts, coarse_first, question, mode):
             assert one == deepest[:limit], "a larger limit appends hits"
             scores = [score for _, _, score, _ in one]
             assert scores == sorted(scores, reverse=True)
+
+
+def test_later_shards_get_the_limit_of_earlier_ones(cuts, coarse_first, monkeypatch):
+    _, seven, _ = cuts
+    limits, near = [], VectorIndex.near
+
+    def spied(index, query, least, mask, limit=None):
+        limits.append(limit)
+        return near(index, query, least, mask, limit)
+
+    monkeypatch.setattr(VectorIndex, "near", spied)
+    assert seven.semantic_search(QUESTIONS[0], mode="dense").hits
+    assert limits[0] is None
+    known = [limit for limit in limits if limit is not None]
+    assert known == sorted(known, reverse=True)
+    assert known[0] > known[-1]
+
+
+def test_ties_by_words_are_in_path_order_whatever_the_order_of_shards(tmp_path, make_workspace):
+    root, workspace = tmp_path / "tree", make_workspace()
+    for folder in ("north", "east"):  # the second one becomes a later shard
+        texts = (f"alpha {3 * n:05} {7 * n:05} {13 * n:05}\n" for n in range(CANDIDATES))
+        write_tree(root, {f"{folder}/{n:03}.txt": text for n, text in enumerate(texts)})
+        workspace.index(root, name="tree")
+    assert len(shards(workspace)) == 2
+    hits = workspace.semantic_search("alpha", mode="lexical").hits
+    assert [hit.path for hit in hits] == [f"east/{n:03}.txt" for n in range(10)]
 
 
 def test_recall_of_coarse_codes(cuts, monkeypatch):

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 
 class Cutoff:
-    """Lowest of the best scores so far: shards searched later leave out what is below.
+    """Lowest of the best scores so far: shards searched later skip chunks below it.
 
     The best scores of some shards bound those of all from below, so threads may lose one another's
     scores: the cutoff is lower then, but never too high.

@@ -82,8 +82,7 @@ class VectorIndex:
     ) -> Near:
         """Return the chunks in the mask nearest to the query by coarse codes.
 
-        All chunks within a distance limit are returned: at least ``least``,
-        if the mask has as many.
+        All chunks within a distance limit are returned: ``limit``, or one that admits ``least``.
         """
         return self._coarse.near(encode(query.reshape(1, -1)), least, mask, limit)
 

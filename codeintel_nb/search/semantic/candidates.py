@@ -185,32 +185,31 @@ def folders_above(parts: Sequence[Part]) -> frozenset[str]:
 
 
 def candidates(
-    part: Part, plan: SearchPlan, collection: Statistics, by_words: Cutoff, closest: list[Closest]
+    part: Part, plan: SearchPlan, collection: Statistics, cutoff: Cutoff, closest: list[Closest]
 ) -> Found:
     """Return a shard's candidates: the best by words, ``closest``, and definitions.
 
-    ``by_words`` tells how many chunks are searched for, and the scores of earlier shards.
+    ``cutoff`` is that of the scores by words: it skips chunks that earlier shards surpass.
     """
     shard, mask = part.shard, part.mask
     vector = plan.vector(shard.manifest.space)
     lexical_ids, lexical = np.zeros(0, np.int64), np.zeros(0, np.float32)
     weights = collection.weights()
     mean_length = max(1, collection.total_length) / max(1, collection.chunks)
-    of_words = shard.lexicon.scores(weights, mean_length, mask.chunks)
+    by_words = shard.lexicon.scores(weights, mean_length, mask.chunks)
     if plan.terms:
-        scores = of_words.scores
-        least = by_words.score
-        matching = np.flatnonzero(scores >= least if least > 0 else scores > 0)
-        # of a few: partitioning many zeros is slow
-        lexical_ids = matching[top(scores[matching], by_words.most)]
+        scores = by_words.scores
+        # only matching chunks: partitioning many zeros is slow
+        matching = np.flatnonzero(scores >= cutoff.score if cutoff.score > 0 else scores > 0)
+        lexical_ids = matching[top(scores[matching], cutoff.most)]
         lexical = scores[lexical_ids]
-        by_words.learn(lexical)
+        cutoff.learn(lexical)
     intent, in_scope = plan.intent, mask.chunks
     by_files = plan.query.mode != "dense"
     defines = definitions_of(shard, intent, in_scope) if by_files else {}
     overviews = overviews_of(shard, in_scope) if by_files and intent.is_overview else []
     return Found(
-        part, lexical_ids, lexical, closest, defines, overviews, of_words,
+        part, lexical_ids, lexical, closest, defines, overviews, by_words,
         [*weights.values()], vector,
     )  # fmt: skip
 

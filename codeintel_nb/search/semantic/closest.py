@@ -110,7 +110,7 @@ def counts_of(near: Sequence[Near]) -> Counts:
 def _near(parts: list[Part], plan: SearchPlan, least: int, search: Search) -> list[Near]:
     """Return each shard's chunks near the query by coarse codes.
 
-    The limit of the shards before applies to each: further shards only lower it.
+    Each shard gets the limit known so far; later shards can only lower it.
     """
     counts: Counts = np.zeros(0, np.int64)
 
@@ -119,9 +119,10 @@ def _near(parts: list[Part], plan: SearchPlan, least: int, search: Search) -> li
         vector = plan.vector(part.shard.manifest.space)
         if search.stopped() or vector is None:
             return NONE_NEAR
-        limit = limit_of(counts, least) if counts.sum() >= least else None
+        counted = counts  # another thread may replace it
+        limit = limit_of(counted, least) if counted.sum() >= least else None
         own = part.shard.vectors.near(vector, least, part.mask.chunks, limit)
-        # a thread may lose the counts of another one: the limit is higher then
+        # if threads lose one another's counts, the limit is only higher
         counts = summed([counts, np.bincount(own.distances)])
         return own
 

@@ -105,5 +105,5 @@ def informative(plan: SearchPlan, is_common: Callable[[str], bool]) -> str:
 
 
 def depth(query: SemanticQuery) -> int:
-    """Return the number of candidates of each kind per shard."""
+    """Return the number of candidates of each kind, of all shards together."""
     return CANDIDATES if query.limit <= CANDIDATES else MAX_RANKED_CHUNKS
