@@ -1,9 +1,9 @@
 """Text search over many shards: first hits, then a count.
 
 Lines beyond the limit are counted in the first ``count_bytes`` of candidate text, in path order.
-The count does not depend on timing, so it is the same in every run. If more text is left, the count
-is a lower bound, and the search looks for one more match in as many bytes again, at least
-``MIN_LOOK_BYTES``.
+The count does not depend on timing, so one machine gives the same in every run. If more text is
+left, the count is a lower bound, and the search looks for one more match in as many bytes again, at
+least ``MIN_LOOK_BYTES``.
 """
 
 from __future__ import annotations
@@ -37,14 +37,16 @@ COUNTED_HERE = 1 << 20  # bytes up to which counting here is faster than startin
 MAX_COUNTED_HERE = 30_000
 
 
-Plans = dict[str, TextPlan | None]  # of shards; None if nothing can match
+Plans = Mapping[str, TextPlan | None]  # of shards; None if nothing can match
 
 
 class Budget(NamedTuple):
-    """Bytes of candidate text left to count, and then to look at, when a shard's turn comes."""
+    """Bytes of candidate text to count, and after these to look at for one more match."""
 
     count_bytes: int
     look_bytes: int
+    # bytes left to count when a shard's turn comes, if other processes search some of the shards
+    of_shards: Mapping[str, int] = MappingProxyType({})
 
     @classmethod
     def of(cls, count_bytes: int) -> Budget:
@@ -59,14 +61,13 @@ class Size(NamedTuple):
     size: int
 
 
-def shared(sizes: Mapping[str, Size], budget: Budget) -> tuple[dict[str, Budget], Budget]:
-    """Divide a budget among shards in path order, as one search spends it; return the rest too."""
-    budgets, (to_count, to_look) = dict[str, Budget](), budget
+def left_for(sizes: Mapping[str, Size], count_bytes: int) -> tuple[dict[str, int], int]:
+    """Return the bytes left to count for each shard, in path order, and for what follows."""
+    left = dict[str, int]()
     for shard, (_, size) in sorted(sizes.items(), key=lambda item: item[1].order):
-        budgets[shard] = Budget(to_count, to_look)
-        to_look -= max(0, size - max(0, to_count))
-        to_count -= size
-    return budgets, budget._replace(count_bytes=to_count)
+        left[shard] = max(0, count_bytes)
+        count_bytes -= size
+    return left, max(0, count_bytes)
 
 
 class Rest(NamedTuple):
@@ -80,7 +81,7 @@ class Rest(NamedTuple):
 class TextSearch:
     """State of a running text search.
 
-    ``budgets`` are given by shard if other processes search some of them.
+    ``plans`` are those of an earlier call of ``sizes`` for the same query.
     """
 
     def __init__(
@@ -89,20 +90,18 @@ class TextSearch:
         query: TextQuery,
         bounds: Bounds,
         budget: Budget,
-        budgets: Mapping[str, Budget] = MappingProxyType({}),
+        plans: Plans = MappingProxyType({}),
     ) -> None:
         self._engine, self._query, self._bounds = engine, query, bounds
         self._limit = max(query.limit, MAX_RANKED) if query.rank else query.limit
-        self._bytes_left, self._look_bytes = budget
-        self._budgets = budgets
-        self.plans: Plans = {}  # made before the search
+        self._bytes_left, self._look_bytes, self._of_shards = budget
+        self.plans = plans
         self._answers: list[TextAnswer] = []
         self._found = 0  # hits in the answers
         # an answer was ended by the bounds; an answer has an uncounted match
         self._ended = self._more = False
         self._rests: list[Rest] = []
-        # plans beyond the counted bytes, and the bytes to look at
-        self._unread: list[tuple[Callable[[], TextPlan | None], int | None]] = []
+        self._unread: list[Callable[[], TextPlan | None]] = []  # plans beyond the counted bytes
         self._planned_s = 0.0
 
     def run(self, targets: Sequence[Target], unindexed: Sequence[UnindexedTarget]) -> Answer:
@@ -169,10 +168,10 @@ class TextSearch:
                 for plan, end in zip(plans, ends, strict=True)
             ]
             answers = self._engine.each(works, lambda work: work(), parallel)
-            for (target, plan), end, answer in zip(planned, ends, answers, strict=True):
+            for plan, end, answer in zip(plans, ends, answers, strict=True):
                 self._add(answer)
                 if answer.rest is not None:
-                    self._put_off(target, answer.rest, end, answer.total, plan.shard.size)
+                    self._put_off(answer.rest, end, answer.total, plan.shard.size)
 
     def _add(self, answer: TextAnswer) -> None:
         self._answers.append(answer)
@@ -184,26 +183,24 @@ class TextSearch:
         """Defer shards beyond the limit: their lines are only counted."""
         for target in targets:
             if self._left(target) <= 0 or self._ended:
-                self._unread.append((partial(self._plan, target), self._look(target)))
+                self._unread.append(partial(self._plan, target))
                 continue
             plan = self._plan(target)
             if plan is None:
                 continue
             end = self._count_end(target, plan)
             if self._query.by_line:
-                self._put_off(target, plan, end, 0, plan.shard.size)
+                self._put_off(plan, end, 0, plan.shard.size)
             else:
                 self._add(search_text(plan, self._query, 0, self._bounds, end))
 
-    def _put_off(
-        self, target: Target, plan: TextPlan, count_end: int, counted: int, size: int
-    ) -> None:
+    def _put_off(self, plan: TextPlan, count_end: int, counted: int, size: int) -> None:
         """Defer a shard's rest, split where counting ends."""
         head, tail = plan.cut(count_end)
         if head.bytes_to_read:
             self._rests.append(Rest(head, counted, count_end >= size))
         if tail.bytes_to_read:
-            self._unread.append((lambda: tail, self._look(target)))
+            self._unread.append(lambda: tail)
 
     def _count_end(self, target: Target, plan: TextPlan) -> int:
         """Return the offset in a shard at which counting ends, and deduct it from the budget."""
@@ -212,14 +209,8 @@ class TextSearch:
         return plan.shard.size if size <= left else plan.count_end(left)
 
     def _left(self, target: Target) -> int:
-        """Return the bytes that are left to count when a shard's turn comes."""
-        own = self._budgets.get(target.shard)
-        return self._bytes_left if own is None else own.count_bytes
-
-    def _look(self, target: Target) -> int | None:
-        """Return the bytes to look at in a shard, if they are given."""
-        own = self._budgets.get(target.shard)
-        return None if own is None else own.look_bytes
+        """Return the bytes left to count when a shard's turn comes."""
+        return self._of_shards.get(target.shard, self._bytes_left)
 
     def _count(self) -> tuple[int, bool]:
         """Return the deferred parts' count, and whether bounds ended it."""
@@ -280,14 +271,13 @@ class TextSearch:
 
     def _look_beyond(self) -> TextAnswer:
         """Look for one match in the text after the counted bytes."""
-        for plan_of, own_look in self._unread:
-            look = self._look_bytes if own_look is None else own_look
-            if look <= 0:
+        for plan_of in self._unread:
+            if self._look_bytes <= 0:
                 return TextAnswer(None, 0, unread=True)
             plan = plan_of()
             if plan is None:
                 continue
-            head, tail = plan.cut(plan.count_end(look))
+            head, tail = plan.cut(plan.count_end(self._look_bytes))
             self._look_bytes -= plan.bytes_to_read
             collector = MatchCollector(plan.shard, self._query, 1)
             if read(head, self._query, collector, self._bounds):
@@ -299,12 +289,16 @@ class TextSearch:
         return TextAnswer(None, 0)
 
     def sizes(self, targets: Sequence[Target]) -> dict[str, Size]:
-        """Plan the search; return each shard's place in path order and bytes to read."""
-        self.plans = {target.shard: self._plan(target) for target in targets}
-        return {
-            target.shard: Size(self._first_path(target), plan.bytes_to_read if plan else 0)
-            for target, plan in zip(targets, self.plans.values(), strict=True)
-        }
+        """Plan the search; return the candidate text of the shards planned before a stop."""
+        plans, sizes = dict[str, TextPlan | None](), dict[str, Size]()
+        for target in targets:
+            if self._bounds.reached():
+                break
+            plans[target.shard] = plan = self._plan(target)
+            size = plan.bytes_to_read if plan else 0
+            sizes[target.shard] = Size(self._first_path(target), size)
+        self.plans = plans
+        return sizes
 
     def _plan(self, target: Target) -> TextPlan | None:
         if target.shard in self.plans:

@@ -15,11 +15,15 @@ import msgspec
 import pytest
 
 from codeintel_nb import Workspace
+from codeintel_nb.engines.fleet import searches
 from codeintel_nb.engines.fleet.fleet import placement, replicas
 from codeintel_nb.engines.fleet.host import ShardHost
 from codeintel_nb.engines.fleet.in_process import InProcessFleet
+from codeintel_nb.engines.fleet.searches import CallValues
 from codeintel_nb.index.store import Store
 from codeintel_nb.search.semantic import closest
+from codeintel_nb.settings import Settings
+from tests.conftest import write_tree
 from tests.fleet.law import SCOPES, answer, assert_lawful, opened
 from tests.full.programs import until
 
@@ -89,7 +93,6 @@ def test_two_hosts_open_each_shard(home, local):
 
 
 ANSWERS = """
-import itertools
 import pickle, sys
 from codeintel_nb import Workspace
 from tests.fleet.law import answer
@@ -199,26 +202,92 @@ def test_fault_of_one_host_is_no_error_of_a_search(home, local, asked):
 
 @pytest.mark.parametrize("show", ["lines", "files", "counts"])
 @pytest.mark.parametrize("count_bytes", [0, 200_000, 1_000_000])
-def test_totals_beyond_the_budget_are_counted_by_the_hosts(home, local, show, count_bytes):
+@pytest.mark.parametrize("look_bytes", [0, 1 << 24])
+def test_hosts_count_and_look_beyond_the_budget(
+    home, local, monkeypatch, show, count_bytes, look_bytes
+):
+    monkeypatch.setattr("codeintel_nb.engines.text_search.MIN_LOOK_BYTES", look_bytes)
     few = msgspec.structs.replace(home, count_bytes=count_bytes)
     hosts = InProcessFleet(few, str(Store(few.home).root))
     inexact = 0
     with opened(few, hosts) as it, Workspace(few, here=None, follow=False) as alone:
-        it._engine.local.search = None
+        it._engine.local.search = None  # the driver does not search
         for scope, pattern in itertools.product(SCOPES, ("self", "e", "import", "magic", "zzqx")):
             results, here, whole = (
                 one.search_text(pattern, scope, show=show, limit=5) for one in (it, alone, local)
             )
             assert results.hits == here.hits
-            assert results.reason == here.reason
+            assert results.total <= whole.total
             # hits count even if they are behind the budget, and hosts find more of them
-            assert here.total <= results.total <= whole.total
-            assert (results.total == whole.total) if results.total_exact else not here.total_exact
+            assert not results.total_exact or results.total == whole.total
+            assert not results.more or results.total < whole.total
+            if look_bytes:
+                assert (results.reason, results.more) == (here.reason, here.more)
             inexact += not results.total_exact
     if show == "counts":
         assert not inexact, "all lines are read for them"
     elif count_bytes <= 200_000:
         assert inexact > 5
+
+
+class LostBetween(InProcessFleet):
+    """Two hosts, of which one is lost after it has measured its text."""
+
+    trips = 0
+
+    def call(self, host, call):
+        _, method, *_ = pickle.loads(call)
+        if method == "text" and host == "thread-0":
+            self.trips += 1
+            if self.trips % 2 == 0:
+                return None
+        return super().call(host, call)
+
+    def gather(self, handles, bounds):
+        lost = {host: "it is gone" for host, handle in handles.items() if handle is None}
+        rest = {host: handle for host, handle in handles.items() if host not in lost}
+        gathered = super().gather(rest, bounds)
+        return gathered._replace(lost={**gathered.lost, **lost})
+
+
+def test_host_lost_between_two_trips(home, local):
+    few = msgspec.structs.replace(home, count_bytes=200_000)
+    hosts = LostBetween(few, str(Store(few.home).root))
+    with opened(few, hosts) as it:
+        for pattern in ("self", "e", "import"):
+            it._engine.hosts.suspects.clear()
+            results = it.search_text(pattern, limit=5)
+            assert results.hits == local.search_text(pattern, limit=5).hits
+            assert results.reason == "limit"
+    assert hosts.trips >= 4
+
+
+@pytest.mark.parametrize("count_bytes", [100_000, 200_000, 10_000_000])
+def test_files_outside_the_index_get_what_is_left_to_count(tmp_path, count_bytes):
+    home = Settings.from_environment(tmp_path / "home", {"CODEINTEL_COUNT_BYTES": str(count_bytes)})
+    tree = write_tree(tmp_path / "tree", {"a.txt": "magic\n" * 30_000})
+    with Workspace(home, here=None, follow=False) as alone:
+        alone.index(tree, name="tree")
+        write_tree(tree, {"b.txt": "magic\n" * 30_000})
+        with opened(home, InProcessFleet(home, str(Store(home.home).root))) as it:
+            one, two = (each.search_text("magic", limit=5) for each in (it, alone))
+    assert one.coverage.unindexed == 1
+    assert (one.hits, one.total, one.reason) == (two.hits, two.total, two.reason)
+    assert (one.total_exact, one.more) == (two.total_exact, two.more)
+    assert one.total_exact or count_bytes < 10_000_000
+    assert not one.total_exact or count_bytes > 100_000
+
+
+def test_values_of_ended_calls_are_forgotten(monkeypatch):
+    values = CallValues()
+    for number in range(searches.MAX_CALLS + 5):
+        values.keep(f"call {number}", number)
+    assert values.pop("call 4") is None
+    assert values.pop("call 5") == 5
+    assert values.pop("call 5") is None
+    monkeypatch.setattr(searches, "KEPT_S", -1.0)
+    values.keep("late", 1)
+    assert values.pop("call 10") is None
 
 
 class Slow(InProcessFleet):

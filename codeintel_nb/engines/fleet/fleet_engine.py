@@ -8,6 +8,7 @@ asked of the others at once; what nobody answers is searched here, if there is t
 from __future__ import annotations
 
 import itertools
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,10 +21,10 @@ from ...search.results import Reason
 from ...search.text.unindexed import UnindexedTarget
 from ..engine import Answer, Limit, Target
 from ..local import LocalEngine
-from ..text_search import MAX_RANKED, Budget, TextSearch, shared
+from ..text_search import MAX_RANKED, Budget, TextSearch, left_for
 from .fleet import Fleet
 from .hosts import Hosts
-from .searches import Definitions, Lines
+from .searches import Definitions, TextPart
 
 MAX_SENT = 1_000  # hits; more are made here faster than they travel
 
@@ -80,9 +81,10 @@ class FleetEngine:
         unindexed: Sequence[UnindexedTarget],
     ) -> Answer:
         began = time.perf_counter()
-        answers, left, budget = self._lines(query, self.hosts.in_scope(targets), bounds)
+        answers, left, count_bytes = self._lines(query, self.hosts.in_scope(targets), bounds)
         reads_files = bool(unindexed)
         if reads_files and not bounds.reached():
+            budget = Budget.of(self.local.count_bytes)._replace(count_bytes=count_bytes)
             rest = TextSearch(self.local, query, bounds, budget).run([], unindexed)
             answers.append(rest._replace(hits=list(rest.hits)))
             reads_files = False
@@ -114,32 +116,38 @@ class FleetEngine:
 
     def _lines(
         self, query: TextQuery, targets: Sequence[Target], bounds: Bounds
-    ) -> tuple[list[Answer], bool, Budget]:
-        """Return the answers of all shards, whether some were not searched, and the budget left.
+    ) -> tuple[list[Answer], bool, int]:
+        """Return the answers of all shards, whether some are missing, and the bytes left to count.
 
-        A host with more candidate text than its share of the budget only measures it. If there is
-        more than the budget in all, each shard gets what one search would have left for it.
+        A host with more candidate text than its share of what is counted only measures it. Then
+        each of its shards gets what one search would have left for it.
         """
-        budget, call = Budget.of(self.local.count_bytes), uuid4().hex
-        share = budget.count_bytes // max(1, len(self.hosts.names()))
-        parts: list[Lines]
-        parts, left = self.hosts.ask(targets, bounds, call, "text", query, share, {})
+        count_bytes, call = self.local.count_bytes, uuid4().hex
+        share = count_bytes // max(1, len(self.hosts.names()))
+        if query.show == "counts":  # reads all
+            share = sys.maxsize
+        parts: list[TextPart]
+        parts, missing = self.hosts.ask(targets, bounds, call, "text", query, share, {})
+        if bounds.reached():
+            complete = [one.answer for one in parts if one.answer is not None]
+            return complete, bool(missing) or len(complete) < len(parts), 0
         sizes = {shard: size for one in parts for shard, size in one.sizes.items()}
         in_order = {one.shard: sizes[one.shard] for one in targets if one.shard in sizes}
-        budgets, rest = shared(in_order, budget)
-        answers, again = list[Answer](), set[str]()
+        left, rest = left_for(in_order, count_bytes)
+        answers, answered = list[Answer](), set[str]()
         for one in parts:
-            fits = all(budgets[shard].count_bytes >= size for shard, (_, size) in one.sizes.items())
-            if one.answer is not None and fits:
+            is_counted = all(size <= left[shard] for shard, (_, size) in one.sizes.items())
+            if one.answer is not None and (is_counted or query.show == "counts"):
                 answers.append(one.answer)
-            else:
-                again |= one.sizes.keys()
-        if again:
-            shards = [one for one in targets if one.shard in again]
-            parts, late = self.hosts.ask(shards, bounds, call, "text", query, 0, budgets)
+                answered |= one.sizes.keys()
+        others = [one for one in targets if one.shard not in answered]
+        if others:
+            left = {one.shard: left.get(one.shard, 0) for one in others}
+            parts, missing = self.hosts.ask(
+                others, bounds, call, "text", query, None, by_shard=left
+            )
             answers += [one.answer for one in parts if one.answer is not None]
-            left += late
-        return answers, bool(left), rest
+        return answers, bool(missing), rest
 
     def _symbols(self, query: SymbolQuery, targets: Sequence[Target], bounds: Bounds) -> Answer:
         began = time.perf_counter()

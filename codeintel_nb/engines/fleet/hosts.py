@@ -52,11 +52,13 @@ class Hosts:
         call: str,
         method: str,
         *arguments: Any,
+        by_shard: Mapping[str, Any] | None = None,
     ) -> tuple[list[Any], list[Target]]:
         """Search shards by a method of ``Searches``; return the values, and unsearched shards.
 
         Shards that no host has are searched here. Some stay unsearched if time runs out. ``call``
-        names the search, so that hosts can end it.
+        names the search, so that hosts can end it. Each host gets its own shards' part of
+        ``by_shard`` as a last argument.
 
         Raises
         ------
@@ -70,9 +72,9 @@ class Hosts:
                 break
             by_host = self._by_host(waiting, hosts, is_first=not turn)
             own = by_host.pop("", [])
-            handles = self._sent(by_host, bounds, call, method, arguments)
+            handles = self._sent(by_host, bounds, call, method, arguments, by_shard)
             if own:  # while the hosts search
-                values.append(self._here(own, bounds, call, method, arguments))
+                values.append(self._here(own, bounds, call, method, arguments, by_shard))
             gathered = self._gathered(handles, bounds, call)
             waiting = []
             for host, shards in by_host.items():
@@ -92,7 +94,7 @@ class Hosts:
                     self.faults.pop(host, None)
         left = lacking + waiting
         if left and not bounds.reached():
-            values.append(self._here(left, bounds, call, method, arguments))
+            values.append(self._here(left, bounds, call, method, arguments, by_shard))
             left = []
         return values, left
 
@@ -103,9 +105,11 @@ class Hosts:
         call: str,
         method: str,
         arguments: tuple[Any, ...],
+        by_shard: Mapping[str, Any] | None,
     ) -> Any:
         """Search shards in this process."""
-        return getattr(self._own, method)(call, bounds, targets, *arguments)
+        own = _own_part(by_shard, targets)
+        return getattr(self._own, method)(call, bounds, targets, *arguments, *own)
 
     def _sent(
         self,
@@ -114,13 +118,23 @@ class Hosts:
         call: str,
         method: str,
         arguments: tuple[Any, ...],
+        by_shard: Mapping[str, Any] | None,
     ) -> dict[str, Any]:
         """Send hosts a search of their shards; return the handles of their answers."""
         left_s = bounds.left_s()
         own_s = None if left_s is None else SHARE * left_s
         return {
             host: self.fleet.call(
-                host, packed("search", method, call, own_s, tuple(shards), *arguments)
+                host,
+                packed(
+                    "search",
+                    method,
+                    call,
+                    own_s,
+                    tuple(shards),
+                    *arguments,
+                    *_own_part(by_shard, shards),
+                ),
             )
             for host, shards in by_host.items()
         }
@@ -216,6 +230,13 @@ class Hosts:
     def in_scope(self, targets: Sequence[Target]) -> list[Target]:
         """Return the shards with a file in scope; the others are not asked."""
         return [one for one in targets if self.local.mask(one).files_in_scope]
+
+
+def _own_part(
+    by_shard: Mapping[str, Any] | None, shards: Sequence[Target]
+) -> tuple[dict[str, Any], ...]:
+    """Return the part of some shards as an argument; none if there is no such argument."""
+    return () if by_shard is None else ({one.shard: by_shard[one.shard] for one in shards},)
 
 
 def _with_grace(bounds: Bounds) -> Bounds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
@@ -32,11 +33,12 @@ from ..text_search import Budget, Plans, Size, TextSearch
 from .found import packed_found
 
 MAX_CALLS = 64  # searches between their two trips
+KEPT_S = 60.0  # the longest time between them
 _T = TypeVar("_T")
 
 
-class Lines(NamedTuple):
-    """Matches of a host, and the candidate text of its shards."""
+class TextPart(NamedTuple):
+    """Candidate text of a host's shards, and the matches in them unless it only measured."""
 
     sizes: dict[str, Size]
     answer: Answer | None
@@ -73,24 +75,29 @@ class Candidates(NamedTuple):
     ended: bool
 
 
-class Between(Generic[_T]):
-    """Values that searches keep between their two trips; safe to share between threads."""
+class CallValues(Generic[_T]):
+    """Values kept between the two trips of a search, by its call; safe to share between threads."""
 
     def __init__(self) -> None:
-        self._values: OrderedDict[str, _T] = OrderedDict()
+        self._values: OrderedDict[str, tuple[float, _T]] = OrderedDict()
         self._lock = threading.Lock()
 
     def keep(self, call: str, value: _T) -> None:
-        """Keep a search's value; forget the oldest ones, whose searches were ended."""
+        """Keep a value; forget those of searches that were ended."""
+        now = time.monotonic()
         with self._lock:
-            self._values[call] = value
-            while len(self._values) > MAX_CALLS:
+            self._values[call] = now, value
+            while len(self._values) > MAX_CALLS or self._has_late(now):
                 self._values.popitem(last=False)
+
+    def _has_late(self, now: float) -> bool:
+        return bool(self._values) and next(iter(self._values.values()))[0] < now - KEPT_S
 
     def pop(self, call: str) -> _T | None:
         """Return a search's value, and drop it, so that the next one reuses its memory."""
         with self._lock:
-            return self._values.pop(call, None)
+            _, value = self._values.pop(call, (0.0, None))
+        return value
 
 
 class Searches:
@@ -98,8 +105,8 @@ class Searches:
 
     def __init__(self, engine: LocalEngine) -> None:
         self._engine = engine
-        self._near = Between[tuple[tuple[str, ...], NearLists]]()
-        self._plans = Between[Plans]()
+        self._near = CallValues[tuple[tuple[str, ...], NearLists]]()
+        self._plans = CallValues[Plans]()
 
     def text(
         self,
@@ -107,21 +114,23 @@ class Searches:
         bounds: Bounds,
         targets: Sequence[Target],
         query: TextQuery,
-        share: int,
-        budgets: Mapping[str, Budget],
-    ) -> Lines:
-        """Search, with no answer if ``budgets`` are empty and needed.
+        share: int | None,
+        left: Mapping[str, int],
+    ) -> TextPart:
+        """Search; only measure if there is more candidate text than ``share``.
 
-        They are needed if there is more candidate text than ``share``.
+        Without a share, ``left`` are the bytes that each shard may count.
         """
-        search = TextSearch(self._engine, query, bounds, Budget.of(share), budgets)
-        search.plans = self._plans.pop(call) or {}
+        budget = Budget.of(self._engine.count_bytes)
+        if share is None:
+            budget = budget._replace(of_shards=left)
+        search = TextSearch(self._engine, query, bounds, budget, self._plans.pop(call) or {})
         sizes = search.sizes(targets)
-        if not budgets and sum(one.size for one in sizes.values()) > share:
+        if share is not None and sum(one.size for one in sizes.values()) > share:
             self._plans.keep(call, search.plans)
-            return Lines(sizes, None)
+            return TextPart(sizes, None)
         answer = search.run(targets, ())
-        return Lines(sizes, answer._replace(hits=list(answer.hits)))
+        return TextPart(sizes, answer._replace(hits=list(answer.hits)))
 
     def symbols(
         self, call: str, bounds: Bounds, targets: Sequence[Target], query: SymbolQuery, alike: bool
