@@ -116,10 +116,6 @@ class _Columns:
         return self._place(1)
 
     @cached_property
-    def _starts(self) -> list[int]:
-        return self._place(2)
-
-    @cached_property
     def _numbers(self) -> list[int]:
         return self._place(3)
 
@@ -277,25 +273,21 @@ class _Columns:
     def _texts(self) -> tuple[list[str], list[int]]:
         """Return truncated lines, and the matches' columns in characters."""
         content = self._shard.content
-        texts = [
-            content[begin : end if end - begin < _MAX_BYTES else begin + _MAX_BYTES]
-            for begin, end in zip(self._begins, self._ends, strict=True)
-        ]
+        begins, starts = self._places[:, 0], self._places[:, 2]
+        ends = np.minimum(self._places[:, 1], begins + _MAX_BYTES)
+        texts = [*map(content.__getitem__, map(slice, begins.tolist(), ends.tolist()))]
         together = b"\0".join(texts)
         shown = _text(together).split("\0")
         if len(shown) > len(texts):  # a notebook's text may contain NUL
             shown = [_text(text) for text in texts]
-        longest = len(max(texts, key=len))
+        longest = int((ends - begins).max())
         if longest > MAX_SNIPPET_CHARACTERS or b"\r" in together:
             shown = [text.rstrip("\r")[:MAX_SNIPPET_CHARACTERS] for text in shown]
-        places = [*zip(self._begins, self._starts, strict=True)]
-        columns = [start - begin + 1 for begin, start in places]
+        columns = (starts - begins + 1).tolist()
         if longest == _MAX_BYTES or not together.isascii():
-            before = [content[begin:start] for begin, start in places]
-            columns = [
-                column if text.isascii() else len(_text(text)) + 1
-                for text, column in zip(before, columns, strict=True)
-            ]
+            for number, text in enumerate(texts):
+                if len(text) == _MAX_BYTES or not text.isascii():
+                    columns[number] = len(_text(content[begins[number] : starts[number]])) + 1
         return shown, columns
 
 
