@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from .engines.engine import Engine, Target
@@ -25,6 +26,7 @@ from .sources.repository import Repository, how_to_index, worktree
 MAX_CHOICES = 1000  # cached lists of repositories by scope
 RETRIES = 5  # of a search, if a shard was replaced meanwhile
 DAMAGED_S = 10.0  # a damaged shard is left out for so long, and then tried again
+NO_DAMAGES: Mapping[Path, str] = MappingProxyType({})
 TOO_MANY_FILES = (
     "This process has reached its limit of open files. Raise the limit (ulimit -n 4096) and "
     "restart the process, or search fewer repositories: --repo NAME"
@@ -159,24 +161,25 @@ class Repositories:
         return unchanged(existing, snapshot, snapshot.files, snapshot.skipped, snapshot.secrets)
 
     def with_view(self, scope: Scope | None, work: Callable[[View], _T], fresh: bool = False) -> _T:
-        """Run on the current shards; retry if one was deleted."""
-        attempt = 0
+        """Run on the current shards; retry if one was deleted, and without one that is damaged."""
+        attempt, damages = 0, dict[Path, str]()
         while True:
             view: View | None = None
             try:
-                view = self.view(EVERYTHING if scope is None else scope, fresh)
+                view = self.view(EVERYTHING if scope is None else scope, fresh, damages)
                 return work(view)
             except FileNotFoundError as error:
                 self._snapshots.clear()
-                attempt += 1
-                time.sleep(0.01 * attempt)
-                if attempt < RETRIES:
-                    continue
                 missing = self._shard_of(error)
-                if missing is None or self._damage_of(missing):
+                attempt += 1
+                # one that was missing before is not waited for again
+                if attempt < RETRIES and missing not in self._damaged:
+                    time.sleep(0.01 * attempt)
+                    continue
+                if missing is None or missing in damages:
                     raise
-                why = str(damaged(missing, "a part of it is missing"))
-                self._damaged[missing] = why, time.monotonic()
+                damages[missing] = str(damaged(missing, "a part of it is missing"))
+                self._damaged[missing] = damages[missing], time.monotonic()
                 attempt = 0
             except OSError as error:
                 raise EngineError(
@@ -194,8 +197,9 @@ class Repositories:
                     for ref in self._snapshots.get(s.folder, ((0, 0), Snapshot()))[1].shards
                     if ref.id in str(error)
                 ]
-                if not folders or self._damage_of(folders[0]):
+                if not folders or folders[0] in damages:
                     raise
+                damages[folders[0]] = str(error)
                 self._damaged[folders[0]] = str(error), time.monotonic()
 
     def _damage_of(self, shard: Path) -> str:
@@ -213,10 +217,13 @@ class Repositories:
                         return stored.shard(ref.id)
         return None
 
-    def view(self, scope: Scope, fresh: bool = False) -> View:
+    def view(
+        self, scope: Scope, fresh: bool = False, damages: Mapping[Path, str] = NO_DAMAGES
+    ) -> View:
         """Return the repositories in scope and their current shards.
 
         With ``fresh``, the caller also reads files outside the index, so no index is required.
+        ``damages`` are shards to leave out, and why.
         """
         stored = self._list.checked(lambda known: self._admitted(known, scope))
         on_offer = self._unindexed_projects(scope, stored)
@@ -226,7 +233,7 @@ class Repositories:
             if fresh and not scope.kinds and not scope.revisions:
                 return View([], [])
             raise SearchError(NOTHING)
-        readable, failed = self._readable(self._admitted(stored, scope))
+        readable, failed = self._readable(self._admitted(stored, scope), damages)
         chosen = [(s, snapshot) for s, snapshot in readable if snapshot.complete]
         unfinished = [
             s
@@ -343,7 +350,7 @@ class Repositories:
         ]
 
     def _readable(
-        self, stored: list[StoredRepository]
+        self, stored: list[StoredRepository], damages: Mapping[Path, str] = NO_DAMAGES
     ) -> tuple[list[tuple[StoredRepository, Snapshot]], dict[str, str]]:
         """Return the readable repositories, and the others' errors by name.
 
@@ -355,7 +362,7 @@ class Repositories:
                 snapshot = self.snapshot(one)
                 for ref in snapshot.shards:
                     folder = one.shard(ref.id)
-                    if why := self._damage_of(folder):
+                    if why := damages.get(folder) or self._damage_of(folder):
                         raise ShardError(why)
                     self._shards.intact(one.key(ref.id)).check_dead(ref.dead)
                 chosen.append((one, snapshot))

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -225,6 +226,33 @@ def test_file_that_is_whole_again_is_searched_again(two, monkeypatch):
         away.rename(place)
         monkeypatch.setattr("codeintel_nb.repositories.DAMAGED_S", 0.0)
         assert len(workspace.search_text("alpha", only_bad)) == 2
+
+
+def test_search_without_many_damaged_repositories_ends(make_workspace, tmp_path, monkeypatch):
+    monkeypatch.setattr("codeintel_nb.repositories.DAMAGED_S", 0.0)
+    workspace = make_workspace()
+    for number in range(5):
+        tree = write_tree(tmp_path / f"tree {number}", {"a.py": f"alpha = {number}\n"})
+        workspace.index(tree, name=f"r{number}")
+        if number:
+            (shard_of(workspace, f"r{number}") / "lexicon.bin").unlink()
+    with reopened(workspace) as other:
+        results = other.semantic_search("alpha")
+        assert {hit.repo for hit in results.hits} == {"r0"}
+        assert sorted(results.coverage.failed) == ["r1", "r2", "r3", "r4"]
+
+
+def test_damage_that_another_thread_has_found_is_no_error(two, monkeypatch):
+    monkeypatch.setattr("codeintel_nb.repositories.DAMAGED_S", 0.05)
+    (shard_of(two, "bad") / "content.bin").unlink()
+    ends = time.monotonic() + 2
+    with reopened(two) as workspace, ThreadPoolExecutor(4) as pool:
+
+        def search(_):
+            while time.monotonic() < ends:
+                assert {hit.repo for hit in workspace.search_text("alpha").hits} == {"good"}
+
+        assert list(pool.map(search, range(4))) == [None] * 4
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from ...errors import BucketError
+from ...errors import BucketError, ShardError
 from ...files import make_private, storage_errors
 from ...settings import Settings
 from ..shard.cache import Shards
@@ -72,6 +72,17 @@ class CopiedShards(Shards):
             with self._copies, suppress(KeyError):
                 self._sizes.move_to_end(key)
         return shard
+
+    def intact(self, key: str) -> Shard:
+        """Return a shard as ``Shards.intact`` does; a damaged copy is discarded, and missing."""
+        try:
+            return super().intact(key)
+        except ShardError:
+            place = self._place_of(key)
+            if place is None or self._folder(key) != place.folder:
+                raise
+            discard(place.folder)
+            raise FileNotFoundError(place.folder) from None
 
     def _count_copies(self) -> None:
         """Count the copies of an earlier host, the oldest first."""

@@ -26,12 +26,12 @@ class _Opened:
         self._checked = time.monotonic()
 
     def check(self, check_s: float) -> None:
-        """Compare the sizes with the manifest's, unless it was done so many seconds ago."""
+        """Compare the sizes with the manifest's, unless they were within the last ``check_s``."""
         if time.monotonic() - self._checked <= check_s:
             return
         try:
             is_whole = all(os.stat(path).st_size == size for path, size in self._sizes)
-        except FileNotFoundError:
+        except OSError:
             is_whole = False
         if not is_whole:
             check_parts(self.shard.folder, self.shard.manifest)
@@ -56,23 +56,28 @@ class Shards:
         FileNotFoundError : it is missing.
         ShardError : it is damaged.
         """
-        return self._opened(key).shard
-
-    def _opened(self, key: str) -> _Opened:
         opened = self._open.get(key)
         if opened is None:
             with self._lock:
                 opened = self._open.get(key) or _Opened(Shard(self._folder(key)))
                 self._open[key] = opened
-        return opened
+        return opened.shard
 
     def intact(self, key: str) -> Shard:
         """Return a shard, opened once, whose files have the sizes that its manifest says.
 
         The system kills a process that reads a mapped file past its end. Nobody but the owner of
         an index can cut its files short, but tools do, such as rsync --inplace.
+
+        Raises
+        ------
+        FileNotFoundError : it is missing.
+        ShardError : it is damaged.
         """
-        opened = self._opened(key)
+        shard = self.open(key)
+        opened = self._open.get(key)
+        if opened is None:  # dropped meanwhile
+            return shard
         try:
             opened.check(self._check_s)
         except (ShardError, FileNotFoundError):
@@ -81,7 +86,7 @@ class Shards:
                     del self._open[key]  # a rebuilt one may have the same name
                     self.generation += 1
             raise
-        return opened.shard
+        return shard
 
     def __contains__(self, key: str) -> bool:
         return key in self._open

@@ -79,18 +79,27 @@ def check_parts(folder: Path, manifest: Manifest) -> None:
     Raises
     ------
     FileNotFoundError : a part required in every shard is missing.
-    ShardError : the size of a part differs from the manifest.
+    ShardError : the size of a part differs from the manifest, or cannot be read.
     """
     place = os.fspath(folder)
     for name, part in manifest.parts.items():
         try:
             size = os.stat(f"{place}/{name}").st_size
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError) as error:
             if name in manifest.required:
-                raise
+                raise FileNotFoundError(f"{place}/{name}") from error
             continue
+        except OSError as error:
+            raise unreadable(folder, error) from error
         if size != part.size:
             raise damaged(folder, f"{name} has {size} bytes instead of {part.size}")
+
+
+def unreadable(folder: Path, error: OSError) -> ShardError:
+    return ShardError(
+        f"Shard {folder.name} cannot be read ({error.strerror}). "
+        "Ask its owner for access, or set CODEINTEL_HOME to a folder that you own."
+    )
 
 
 def damaged(folder: Path, what: str) -> ShardError:

@@ -11,7 +11,6 @@ import numpy as np
 from stringzilla import Str
 
 from ...embedding.words import hash_of
-from ...errors import ShardError
 from ...sources.chunk import decoded
 from ...sources.opening import FileState
 from .arrays import Array, Mask
@@ -22,7 +21,7 @@ from .details import Details
 from .id_lists import Ids
 from .inputs import Inputs
 from .lexicon import Lexicon
-from .manifest import OLD_FORMAT, check_parts, crc32_of, damaged, read_manifest
+from .manifest import OLD_FORMAT, check_parts, crc32_of, damaged, read_manifest, unreadable
 from .mapping import map_file
 from .paths import PathTable
 from .postings import Postings
@@ -54,10 +53,7 @@ class Shard:
         try:
             self._open()
         except PermissionError as error:
-            raise ShardError(
-                f"Shard {folder.name} cannot be read ({error.strerror}). "
-                "Ask its owner for access, or set CODEINTEL_HOME to a folder that you own."
-            ) from error
+            raise unreadable(folder, error) from error
 
     def _open(self) -> None:
         folder = self.folder
