@@ -289,7 +289,7 @@ class TextSearch:
         return TextAnswer(None, 0)
 
     def sizes(self, targets: Sequence[Target]) -> dict[str, Size]:
-        """Plan the search; return the candidate text of the shards planned before a stop."""
+        """Plan the search; return the candidate text of the shards, as far as the bounds allow."""
         plans, sizes = dict[str, TextPlan | None](), dict[str, Size]()
         for target in targets:
             if self._bounds.reached():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from pathlib import Path
 
 import msgspec
@@ -15,6 +17,7 @@ from codeintel_nb.index.buckets.bucket import Bucket
 from codeintel_nb.index.buckets.copies import COPIED
 from codeintel_nb.index.buckets.mirror import bytes_below, mirror_folder
 from codeintel_nb.index.buckets.upload import upload
+from codeintel_nb.index.shard.cache import CHECK_S
 from codeintel_nb.index.store import Store
 from codeintel_nb.settings import Settings
 from tests.conftest import write_tree
@@ -179,25 +182,30 @@ def test_repository_of_the_driver_is_searched_by_it(s3, mirrored, asked, tmp_pat
             assert hosts.copies() == 2 * (shards - 1)
 
 
-def test_damaged_copy_is_copied_again(driver, mirrored, asked, tmp_path, monkeypatch):
+@pytest.mark.parametrize("is_open", [True, False])
+def test_damaged_copy_is_copied_again(driver, mirrored, asked, tmp_path, monkeypatch, is_open):
     hosts = Elsewhere(driver, monkeypatch, tmp_path)
     with opened(driver, hosts) as it:
         shards = mirrored._repositories.view(SCOPES[0]).targets
         hits(it, asked[0])
         until(lambda: hosts.copies() == 2 * len(shards))
         for number, copy in enumerate(tmp_path.glob(COPIES)):
-            if number % 2:
+            if number % 3 == 0 or is_open:
+                os.truncate(copy / "content.bin", 0)
+            elif number % 3 == 1:
                 shutil.rmtree(copy)  # as another worker's limit may do
             else:
                 (copy / "manifest.json").unlink()  # as a killed worker may leave it
-        for host in hosts._hosts.values():
+        time.sleep(2 * CHECK_S)
+        for host in hosts._hosts.values() if not is_open else ():
             host._shards.keep_only(set())
 
         def are_all_somewhere():
             it._engine.hosts._missing.clear()
             for one in asked[:20]:
                 assert hits(it, one) == hits(mirrored, one)
-            whole = tmp_path.glob(f"{COPIES}/manifest.json")
-            return len({manifest.parent.name for manifest in whole}) == len(shards)
+            contents = tmp_path.glob(f"{COPIES}/content.bin")
+            whole = [one for one in contents if one.stat().st_size]
+            return len({one.parent.name for one in whole}) == len(shards)
 
         until(are_all_somewhere)

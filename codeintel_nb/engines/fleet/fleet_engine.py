@@ -7,29 +7,22 @@ asked of the others at once; what nobody answers is searched here, if there is t
 
 from __future__ import annotations
 
-import itertools
-import sys
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 from uuid import uuid4
 
 from ...search.hit import path_order
-from ...search.lazy_hits import EagerHits, merge_matches
 from ...search.query import AnyQuery, Bounds, PathQuery, SemanticQuery, SymbolQuery, TextQuery
 from ...search.results import Reason
 from ...search.text.unindexed import UnindexedTarget
 from ..engine import Answer, Limit, Target
 from ..local import LocalEngine
-from ..text_search import MAX_RANKED, Budget, TextSearch, left_for
 from .fleet import Fleet
 from .hosts import Hosts
-from .searches import Definitions, TextPart
+from .searches import Definitions
+from .text import fleet_text_search
 
 MAX_SENT = 1_000  # hits; more are made here faster than they travel
-
-
-Here = Callable[[Sequence[Target]], Answer]
 
 
 class FleetEngine:
@@ -62,7 +55,7 @@ class FleetEngine:
 
             match query:
                 case TextQuery():
-                    return self._text(query, targets, bounds, here, unindexed)
+                    return fleet_text_search(self.hosts, query, targets, bounds, unindexed, here)
                 case SemanticQuery():
                     if query.why_not:  # one chunk's explanation needs the scores of all
                         return here(targets)
@@ -71,83 +64,6 @@ class FleetEngine:
                     return fleet_semantic_search(self.hosts, query, targets, bounds)
                 case SymbolQuery():
                     return self._symbols(query, targets, bounds)
-
-    def _text(
-        self,
-        query: TextQuery,
-        targets: Sequence[Target],
-        bounds: Bounds,
-        here: Here,
-        unindexed: Sequence[UnindexedTarget],
-    ) -> Answer:
-        began = time.perf_counter()
-        answers, left, count_bytes = self._lines(query, self.hosts.in_scope(targets), bounds)
-        reads_files = bool(unindexed)
-        if reads_files and not bounds.reached():
-            budget = Budget.of(self.local.count_bytes)._replace(count_bytes=count_bytes)
-            rest = TextSearch(self.local, query, bounds, budget).run([], unindexed)
-            answers.append(rest._replace(hits=list(rest.hits)))
-            reads_files = False
-        # no host knows which matches are the first of all, to rank them
-        if query.rank and sum(one.total for one in answers) > MAX_RANKED and not bounds.reached():
-            return here(targets)
-        if query.rank:
-            ranked = sorted(
-                (hit for one in answers for hit in one.hits),
-                key=lambda hit: (-hit.score, path_order(hit.repo, hit.path)),
-            )
-            hits: Sequence[Any] = ranked[: query.limit]
-            count = len(ranked)
-        else:
-            every = merge_matches([EagerHits(own) for one in answers for own in _by_repo(one.hits)])
-            hits, count = every[: query.limit], len(every)
-        total = sum(one.total for one in answers)
-        reasons = {one.reason for one in answers}
-        reason: Reason = bounds.reason() if left or bounds.reached() else ""
-        is_cut = count > len(hits) or (query.show != "counts" and total > len(hits))
-        reasons |= {"limit"} if is_cut else set()
-        for other in ("cancelled", "time", "limit", "reading"):
-            reason = reason or (other if other in reasons else "")
-        return Answer(
-            hits, total, reason, {"search": _ms(began)},
-            all(one.exact for one in answers) and not left and not reads_files,
-            sum(one.files_read for one in answers), any(one.more for one in answers),
-        )  # fmt: skip
-
-    def _lines(
-        self, query: TextQuery, targets: Sequence[Target], bounds: Bounds
-    ) -> tuple[list[Answer], bool, int]:
-        """Return the answers of all shards, whether some are missing, and the bytes left to count.
-
-        A host with more candidate text than its share of what is counted only measures it. Then
-        each of its shards gets what one search would have left for it.
-        """
-        count_bytes, call = self.local.count_bytes, uuid4().hex
-        share = count_bytes // max(1, len(self.hosts.names()))
-        if query.show == "counts":  # reads all
-            share = sys.maxsize
-        parts: list[TextPart]
-        parts, missing = self.hosts.ask(targets, bounds, call, "text", query, share, {})
-        if bounds.reached():
-            complete = [one.answer for one in parts if one.answer is not None]
-            return complete, bool(missing) or len(complete) < len(parts), 0
-        sizes = {shard: size for one in parts for shard, size in one.sizes.items()}
-        in_order = {one.shard: sizes[one.shard] for one in targets if one.shard in sizes}
-        left, rest = left_for(in_order, count_bytes)
-        answers, answered = list[Answer](), set[str]()
-        for one in parts:
-            is_counted = all(size <= left[shard] for shard, (_, size) in one.sizes.items())
-            if one.answer is not None and (is_counted or query.show == "counts"):
-                answers.append(one.answer)
-                answered |= one.sizes.keys()
-        others = [one for one in targets if one.shard not in answered]
-        if others:
-            left = {one.shard: left.get(one.shard, 0) for one in others}
-            parts, missing = self.hosts.ask(
-                others, bounds, call, "text", query, None, by_shard=left
-            )
-            answers += [one.answer for one in parts if one.answer is not None]
-        return answers, bool(missing), rest
 
     def _symbols(self, query: SymbolQuery, targets: Sequence[Target], bounds: Bounds) -> Answer:
         began = time.perf_counter()
@@ -189,11 +105,6 @@ class FleetEngine:
     def close(self) -> None:
         self.fleet.close()
         self.local.close()
-
-
-def _by_repo(hits: Sequence[Any]) -> list[list[Any]]:
-    """Return hits in lists of one repository each."""
-    return [list(own) for _, own in itertools.groupby(hits, key=lambda hit: hit.repo)]
 
 
 def _ms(since: float) -> float:

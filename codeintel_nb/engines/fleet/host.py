@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...embedding.embedders import Embedders
-from ...errors import BucketError, CodeIntelError
+from ...errors import BucketError, CodeIntelError, ShardError
 from ...index.shard.cache import Shards
 from ...index.shard.manifest import FORMAT
 from ...index.shard.mapping import read_ahead
@@ -40,7 +40,10 @@ class Failed(NamedTuple):
 
 
 class MissingShards(Exception):
-    """Shards that a host lacks, or is still copying; ``reason`` says why a copy failed."""
+    """Shards that a host lacks, or is still copying.
+
+    ``reason`` says why a copy failed, or what is damaged.
+    """
 
     def __init__(self, shards: list[str], reason: str = "") -> None:
         super().__init__(shards, reason)
@@ -104,7 +107,7 @@ class ShardHost:
             value = getattr(self, method)(*arguments)
             if len(self._shards) > before:  # the index changed: some shards may be gone
                 self._shards.keep_existing()
-        except (CodeIntelError, MissingShards) as error:
+        except (CodeIntelError, MissingShards, HostFault) as error:
             value = Failed(error)
         except Exception as error:  # of this host: others may answer
             value = Failed(HostFault(f"{type(error).__name__}: {error}"))
@@ -115,22 +118,34 @@ class ShardHost:
     ) -> Any:
         """Search shards by a method of ``Searches``; ``call`` names it, to end it."""
         try:
+            for target in targets:
+                self._shards.intact(target.shard)
             with self._engine.bounds(Limit(left_s, call)) as bounds:
                 return getattr(self.searches, method)(call, bounds, targets, *rest)
-        except (FileNotFoundError, BucketError):
+        except (FileNotFoundError, BucketError, ShardError):
             raise self._missing(targets) from None
 
-    def rank(self, *arguments: Any) -> RankedHits:
-        return rank_found(self._engine, *arguments)
+    def rank(self, candidates: Sequence[bytes], order: Sequence[str], *rest: Any) -> RankedHits:
+        """Rank the candidates of shards, named in path order."""
+        try:
+            for shard in order:
+                if shard in self._shards:  # others are checked when they are opened
+                    self._shards.intact(shard)
+        except ShardError as error:  # another host may see it as it should be
+            raise HostFault(str(error)) from error
+        return rank_found(self._engine, candidates, order, *rest)
 
     def _missing(self, targets: Sequence[Target]) -> MissingShards:
-        """Return which shards of a search are not here; close those that are gone."""
+        """Return which shards of a search are missing or damaged here; close those that are gone.
+
+        If none is any more, the driver searches all of them.
+        """
         self._shards.keep_existing()
         missing, reason = list[str](), ""
         for target in targets:
             try:
-                self._shards.open(target.shard)
-            except BucketError as error:
+                self._shards.intact(target.shard)
+            except (BucketError, ShardError) as error:
                 missing.append(target.shard)
                 reason = str(error)
             except FileNotFoundError:

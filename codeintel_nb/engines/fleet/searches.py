@@ -83,21 +83,25 @@ class CallValues(Generic[_T]):
         self._lock = threading.Lock()
 
     def keep(self, call: str, value: _T) -> None:
-        """Keep a value; forget those of searches that were ended."""
-        now = time.monotonic()
+        """Keep a value; drop the oldest beyond ``MAX_CALLS`` or ``KEPT_S``."""
         with self._lock:
-            self._values[call] = now, value
-            while len(self._values) > MAX_CALLS or self._has_late(now):
-                self._values.popitem(last=False)
-
-    def _has_late(self, now: float) -> bool:
-        return bool(self._values) and next(iter(self._values.values()))[0] < now - KEPT_S
+            self._values[call] = time.monotonic(), value
+            self._drop_old()
 
     def pop(self, call: str) -> _T | None:
         """Return a search's value, and drop it, so that the next one reuses its memory."""
         with self._lock:
             _, value = self._values.pop(call, (0.0, None))
+            self._drop_old()
         return value
+
+    def _drop_old(self) -> None:
+        least = time.monotonic() - KEPT_S
+        while self._values:
+            (kept_at, _) = next(iter(self._values.values()))
+            if len(self._values) <= MAX_CALLS and kept_at >= least:
+                return
+            self._values.popitem(last=False)
 
 
 class Searches:
