@@ -318,7 +318,7 @@ def test_shard_of_another_format_is_rejected(shop, make_workspace):
     with pytest.raises(
         ShardError,
         match="has format 9, but this version reads format 8. "
-        "To rebuild the index, run: codeintel index PATH",
+        "To rebuild 'shop', run: codeintel index .* --name shop --rebuild",
     ):
         make_workspace(shop.settings.home).search_text("x")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..embedding.embedder import default_embedder
 from ..errors import CodeIntelError, EngineError, MissingExtra
-from ..index.shard.manifest import crc32_of
+from ..index.shard.manifest import crc32_of, damaged
 from ..index.shard.shard import Shard
 from ..index.store import ShardRef, Snapshot, Store, StoredRepository, read_snapshot
 from ..index.update.write_lock import one_writer, sweep
@@ -28,6 +28,7 @@ from ..sources.languages.grammar_folder import use_grammar_folder
 from ..sources.languages.syntax import GrammarNotLoaded, grammar
 from ..sources.languages.table import LANGUAGES
 from ..sources.mounts import LISTING, mount_of
+from ..sources.repository import how_to_rebuild
 from ..sources.walk import UNREAD_RULES, Walk
 from .endpoints import endpoint_checks
 from .engine import engine_findings
@@ -303,11 +304,9 @@ def _repository(stored: StoredRepository, settings: Settings, repair: bool) -> l
     try:
         snapshot = read_snapshot(stored.folder)
     except CodeIntelError as error:
-        return [*findings, Finding("error", name, f"{error} Run: {_rebuild(stored)}")]
-    damaged = [message for ref in snapshot.shards if (message := _damage(stored, ref))]
-    findings += [
-        Finding("error", name, f"{message} Run: {_rebuild(stored)}") for message in damaged
-    ]
+        return [*findings, Finding("error", name, stored.named(str(error)))]
+    damages = (_damage(stored, ref) for ref in snapshot.shards)
+    findings += [Finding("error", name, stored.named(one)) for one in damages if one]
     if not snapshot.complete:
         findings.append(
             Finding(
@@ -321,8 +320,9 @@ def _repository(stored: StoredRepository, settings: Settings, repair: bool) -> l
         for reason, count in snapshot.skipped.items()
         if reason.startswith(f"{BY_LINES}as the grammar of")
     ]
+    command = how_to_rebuild(stored.repository)
     findings += [
-        Finding("warning", name, f"{message}. Once grammars load again, run: {_rebuild(stored)}")
+        Finding("warning", name, f"{message}. Once grammars load again, run: {command}")
         for message in unloaded
     ]
     findings += _orphans(stored, snapshot, settings, repair)
@@ -338,12 +338,6 @@ def _repository(stored: StoredRepository, settings: Settings, repair: bool) -> l
     return findings
 
 
-def _rebuild(stored: StoredRepository) -> str:
-    repository = stored.repository
-    place = f"--package {repository.name}" if repository.source == "package" else repository.root
-    return f"codeintel index {place} --name {repository.name} --rebuild"
-
-
 def _damage(stored: StoredRepository, ref: ShardRef) -> str:
     """Return a shard's damage; empty if all checksums match."""
     shard_id = ref.id
@@ -353,11 +347,12 @@ def _damage(stored: StoredRepository, ref: ShardRef) -> str:
         shard.check_dead(ref.dead)
         for name, part in shard.manifest.parts.items():
             if (folder / name).exists() and crc32_of(folder / name) != part.crc32:
-                return f"Shard {shard_id}: {name} does not match its checksum."
+                return str(damaged(folder, f"{name} does not match its checksum"))
     except CodeIntelError as error:
         return str(error)
     except FileNotFoundError as error:
-        return f"Shard {shard_id}: {Path(str(error.filename or error)).name} is missing."
+        name = Path(str(error.filename or error)).name
+        return str(damaged(folder, f"{name} is missing"))
     return ""
 
 

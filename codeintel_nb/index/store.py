@@ -16,11 +16,11 @@ import msgspec
 
 from ..errors import ShardError
 from ..files import make_private, replace, storage_errors
-from ..sources.repository import Repository
+from ..sources.repository import Repository, how_to_rebuild
 from .adoption import REBUILD, RENAMED, adopt, described, sweep_parts
 from .locking import acquire_lock
 from .publishing import copy_permissions, file_mode, give_to_group, open_shards
-from .shard.manifest import FORMAT, OLD_FORMAT
+from .shard.manifest import FORMAT, HOW_TO_FIND, HOW_TO_REBUILD, OLD_FORMAT
 from .shard.mapping import FILES_EXHAUSTED
 from .update.report import Progress
 
@@ -75,6 +75,15 @@ class StoredRepository(NamedTuple):
     @property
     def shards(self) -> Path:
         return self.folder / "shards"
+
+    def named(self, message: str) -> str:
+        """Return a shard's error with the repository, and how to rebuild it."""
+        how = (
+            f"Ask the owner of {self.shared} to rebuild {self.repository.name!r}"
+            if self.shared
+            else f"To rebuild {self.repository.name!r}, run: {how_to_rebuild(self.repository)}"
+        )
+        return message.replace(HOW_TO_FIND, "").replace(HOW_TO_REBUILD, how)
 
     def shard(self, shard_id: str) -> Path:
         """Return a shard's folder, cached for searches."""
@@ -340,13 +349,12 @@ def read_snapshot(folder: Path) -> Snapshot:
         snapshot = msgspec.json.decode(data, type=Snapshot)
     except msgspec.DecodeError as error:
         raise ShardError(
-            f"The snapshot {folder / 'snapshot.json'} is damaged: {error}. "
-            "To rebuild the index, run: codeintel index PATH --rebuild"
+            f"The snapshot {folder / 'snapshot.json'} is damaged: {error}. {HOW_TO_REBUILD}"
         ) from error
     if snapshot.format not in (FORMAT, OLD_FORMAT):
         raise ShardError(
             f"The index in {folder.name} has format {snapshot.format}, but this version reads "
-            f"format {FORMAT}. To rebuild it, run: codeintel index PATH --rebuild"
+            f"format {FORMAT}. {HOW_TO_REBUILD}"
         )
     return snapshot
 

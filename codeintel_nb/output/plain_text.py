@@ -113,7 +113,7 @@ def caption(results: Results, shown: int) -> str:
         within = (
             f"{where.files_in_scope:,} of {plural(where.files, 'file')} in scope"
             if where.files_in_scope != where.files
-            else f"all {plural(where.files, 'file')} in scope"
+            else f"{'all ' if where.files > 1 else ''}{plural(where.files, 'file')} in scope"
         )
     parts = [counted(results, shown), within]
     if not results.fits:

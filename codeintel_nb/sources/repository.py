@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Literal
@@ -227,6 +228,14 @@ def how_to_index(name: str) -> str:
         if any(mark in name for mark in "*?[")
         else f"codeintel index PATH --name {name}"
     )
+
+
+def how_to_rebuild(repository: Repository) -> str:
+    """Return the command to index a repository of this home again."""
+    name = shlex.quote(repository.name)
+    if repository.source == "package":
+        return f"codeintel refresh {name} --rebuild"
+    return f"codeintel index {shlex.quote(repository.root)} --name {name} --rebuild"
 
 
 def check_name(name: str) -> str:

@@ -1,8 +1,10 @@
 import os
+import shlex
 import time
 
 import pytest
 
+from codeintel_nb.cli import main
 from codeintel_nb.diagnostics.doctor import diagnose, examine
 
 
@@ -24,9 +26,22 @@ def test_flipped_bit_is_reported_with_the_repair_command(shop, tree, part):
     path.write_bytes(data)
     (finding,) = [f for f in examine(shop.settings) if f.level == "error"]
     assert part in finding.said
-    assert f"codeintel index {tree} --name shop --rebuild" in finding.said
+    command = f"codeintel index {tree} --name shop --rebuild"
+    assert finding.said.endswith(f"To rebuild 'shop', run: {command}")
     shop.refresh("shop", rebuild=True)
     assert levels(examine(shop.settings)) == {"ok"}
+
+
+def test_damaged_package_is_rebuilt_by_the_command_that_is_shown(make_workspace):
+    workspace = make_workspace()
+    name = workspace.index_package("iniconfig").repository
+    (path,) = (workspace.settings.home / "v8/repositories").glob("*/shards/*/content.bin")
+    os.truncate(path, 0)
+    (finding,) = [f for f in examine(workspace.settings) if f.level == "error"]
+    _, command = finding.said.split(f"To rebuild {name!r}, run: codeintel ")
+    home = str(workspace.settings.home)
+    assert main([*shlex.split(command), "--home", home]) == 0
+    assert levels(examine(workspace.settings)) == {"ok"}
 
 
 def test_missing_part_is_reported(shop):

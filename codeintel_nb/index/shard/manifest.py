@@ -23,6 +23,9 @@ PARTS = (
 )
 TABLES = ("files.parquet", "chunks.parquet", "symbols.parquet")
 OLD_PARTS = (*PARTS[:-1], *TABLES)
+# how an error of a shard ends; ``StoredRepository.named`` puts the repository there
+HOW_TO_FIND = " To find its repository, run: codeintel doctor."
+HOW_TO_REBUILD = "To rebuild the index, run: codeintel index PATH --rebuild"
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -62,7 +65,7 @@ def read_manifest(folder: Path) -> Manifest:
         if isinstance(document, dict) and document.get("format") not in (FORMAT, OLD_FORMAT):
             raise ShardError(
                 f"Shard {folder.name} has format {document.get('format')}, but this version reads "
-                f"format {FORMAT}. To rebuild the index, run: codeintel index PATH --rebuild"
+                f"format {FORMAT}. {HOW_TO_REBUILD}"
             )
         manifest = msgspec.convert(document, Manifest)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
@@ -103,10 +106,7 @@ def unreadable(folder: Path, error: OSError) -> ShardError:
 
 
 def damaged(folder: Path, what: str) -> ShardError:
-    return ShardError(
-        f"Shard {folder.name} is damaged: {what}. To find its repository, run: codeintel doctor. "
-        "To rebuild the index, run: codeintel index PATH --rebuild"
-    )
+    return ShardError(f"Shard {folder.name} is damaged: {what}.{HOW_TO_FIND} {HOW_TO_REBUILD}")
 
 
 def crc32_of(path: Path) -> int:
