@@ -184,23 +184,27 @@ def test_missing_shard_part_does_not_affect_other_repositories(two, part):
     workspace.close()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows refuses to cut a mapped file short")
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not truncate mapped files")
 @pytest.mark.parametrize(
     "part", ["content.bin", "columns.bin", "postings.bin", "lexicon.bin", "vectors.faiss"]
 )
-@pytest.mark.parametrize("of_server", [True, False])
-def test_mapped_file_that_is_cut_short_does_not_end_the_process(two, part, of_server):
-    engine = (lambda local: local) if of_server else None
+@pytest.mark.parametrize("is_server", [True, False])
+def test_truncated_mapped_file_does_not_kill_the_process(two, tmp_path, part, is_server):
+    engine = (lambda local: local) if is_server else None
     with Workspace(two.settings, here=None, engine=engine) as workspace:
         searches = (workspace.search_text, workspace.semantic_search, workspace.symbols)
         for search in searches:
             search("alpha")  # now the files are mapped
         os.truncate(shard_of(two, "bad") / part, 0)
-        time.sleep(0 if of_server else 2 * CHECK_S)
+        time.sleep(0 if is_server else 2 * CHECK_S)
         for search in searches:
             results = search("alpha")
             assert {hit.repo for hit in results.hits} <= {"good"}
             assert f"{part} has 0 bytes" in results.coverage.failed["bad"]
+        root = tmp_path / "bad"
+        command = rf"To rebuild 'bad', run: codeintel index {root} --name bad --rebuild"
+        with pytest.raises(ShardError, match=f"{part} has 0 bytes.*{command}"):
+            workspace.search_text("alpha", Scope(repos=("bad",)))
         with pytest.raises(ShardError, match=r"has 0 bytes.*--rebuild"):
             workspace.refresh("bad")
         assert workspace.refresh("bad", rebuild=True).files == 2
@@ -228,7 +232,7 @@ def test_file_that_is_whole_again_is_searched_again(two, monkeypatch):
         assert len(workspace.search_text("alpha", only_bad)) == 2
 
 
-def test_search_without_many_damaged_repositories_ends(make_workspace, tmp_path, monkeypatch):
+def test_search_ends_with_many_damaged_repositories(make_workspace, tmp_path, monkeypatch):
     monkeypatch.setattr("codeintel_nb.repositories.DAMAGED_S", 0.0)
     workspace = make_workspace()
     for number in range(5):
@@ -242,7 +246,7 @@ def test_search_without_many_damaged_repositories_ends(make_workspace, tmp_path,
         assert sorted(results.coverage.failed) == ["r1", "r2", "r3", "r4"]
 
 
-def test_damage_that_another_thread_has_found_is_no_error(two, monkeypatch):
+def test_damage_found_by_another_thread_is_not_an_error(two, monkeypatch):
     monkeypatch.setattr("codeintel_nb.repositories.DAMAGED_S", 0.05)
     (shard_of(two, "bad") / "content.bin").unlink()
     ends = time.monotonic() + 2

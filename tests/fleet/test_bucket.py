@@ -182,6 +182,11 @@ def test_repository_of_the_driver_is_searched_by_it(s3, mirrored, asked, tmp_pat
             assert hosts.copies() == 2 * (shards - 1)
 
 
+def is_whole(copy):
+    content = copy / "content.bin"
+    return (copy / "manifest.json").exists() and content.exists() and content.stat().st_size > 0
+
+
 @pytest.mark.parametrize("is_open", [True, False])
 def test_damaged_copy_is_copied_again(driver, mirrored, asked, tmp_path, monkeypatch, is_open):
     hosts = Elsewhere(driver, monkeypatch, tmp_path)
@@ -204,8 +209,7 @@ def test_damaged_copy_is_copied_again(driver, mirrored, asked, tmp_path, monkeyp
             it._engine.hosts._missing.clear()
             for one in asked[:20]:
                 assert hits(it, one) == hits(mirrored, one)
-            contents = tmp_path.glob(f"{COPIES}/content.bin")
-            whole = [one for one in contents if one.stat().st_size]
-            return len({one.parent.name for one in whole}) == len(shards)
+            whole = {one.name for one in tmp_path.glob(COPIES) if is_whole(one)}
+            return len(whole) == len(shards)
 
         until(are_all_somewhere)

@@ -150,7 +150,8 @@ def test_hosts_with_other_files_leave_the_build_here(tmp_path, tree, monkeypatch
         report = workspace.index(tree)
         assert report.files == 120
         assert re.search(
-            r"The cluster cannot build \(thread-0: it has another version of .*This machine built",
+            r"The cluster cannot build \(thread-0: it has a different version of .*"
+            "This machine built",
             report.cluster_problem,
         )
 
@@ -199,7 +200,7 @@ def test_fault_of_a_host_is_named_and_others_build(tmp_path, tree, monkeypatch):
 
 
 def test_failed_build_keeps_the_parts_of_others(tmp_path, tree, monkeypatch):
-    """Two hosts fail at a range: the build ends, and what others built stays."""
+    """The host at a range fails: the build ends, and what others built stays."""
 
     class Late(AllFailing):
         finished = 0
@@ -211,7 +212,9 @@ def test_failed_build_keeps_the_parts_of_others(tmp_path, tree, monkeypatch):
 
     monkeypatch.setattr(building, "MAX_FAULTS", 1)
     with built_here(tmp_path, monkeypatch, Late) as workspace:
-        with pytest.raises(EngineError, match="failed to build a part of 'tree', lastly thread-"):
+        with pytest.raises(
+            EngineError, match="failed to build a part of 'tree', most recently thread-"
+        ):
             workspace.index(tree, name="tree")
         (stored,) = workspace._repositories.all()
         snapshot = read_snapshot(stored.folder)
@@ -236,20 +239,26 @@ def test_machine_is_not_overloaded(tmp_path, tree, monkeypatch):
     assert max(most) == 0  # others run
 
 
-def test_host_that_ended_by_itself_builds_again(tmp_path, tree, monkeypatch):
-    """As after a driver's machine was suspended."""
-    slept = []
+def test_range_whose_lease_expired_is_built_again(tmp_path, tree, monkeypatch):
+    """Pause the driver for longer than the lease, as a suspended machine does."""
+    slept, repeated, again = [], [], building.FleetBuild._again
 
     def sleep(seconds):
         time.sleep(seconds if slept else 1.0)
         slept.append(seconds)
+        monkeypatch.setattr(host_builds, "LEASE_S", 60.0)
 
+    def spied(build, host, name):
+        repeated.append(name)
+        again(build, host, name)
+
+    monkeypatch.setattr(building.FleetBuild, "_again", spied)
     monkeypatch.setattr(building, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
-    monkeypatch.setattr(host_builds, "LEASE_S", 0.6)
+    monkeypatch.setattr(host_builds, "LEASE_S", 0.0)
     with built_here(tmp_path, monkeypatch) as workspace:
         assert workspace.index(tree).files == 120
         assert len(workspace.search_text("def function_", limit=5_000)) == 3_600
-    assert slept
+    assert repeated
 
 
 def test_cancelled_build_keeps_what_hosts_read(tmp_path, tree, scheduler):

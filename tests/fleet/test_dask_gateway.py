@@ -74,6 +74,6 @@ def test_same_hits_scores_order_and_counts(gateway, home, local, asked):
 def test_absent_cluster_is_named(gateway, home):
     settings = msgspec.structs.replace(home, engine="dask-gateway://nowhere")
     with pytest.raises(
-        EngineError, match="cluster of Dask Gateway nowhere does not answer .*not found"
+        EngineError, match="Dask Gateway cluster nowhere does not answer .*not found"
     ):
         fleet_of(settings)()

@@ -234,13 +234,13 @@ def test_hosts_count_and_look_beyond_the_budget(
             assert results.more == here.more or not look_bytes
             inexact += not results.total_exact
     if show == "counts":
-        assert not inexact, "all lines are read for them"
+        assert not inexact, "counts read every line"
     elif count_bytes <= 200_000:
         assert inexact > 5
 
 
 class LostBetween(InProcessFleet):
-    """Two hosts, of which one is lost after it has measured its text."""
+    """Fleet that loses thread-0 between the two trips of a text search."""
 
     trips = 0
 
@@ -273,21 +273,21 @@ def test_host_lost_between_two_trips(home, local):
     assert hosts.trips >= 4
 
 
-def test_earlier_answers_of_ended_ones_are_kept():
+def test_first_answer_is_kept_if_the_second_is_cut_off():
     def part(shards, reason, total):
         answer = Answer([], total, reason, {})
         return TextPart({shard: Size(("tree", [shard]), 1) for shard in shards}, answer)
 
     other, earlier = part("x", "", 1), part("ab", "limit", 7)
     for ended in ([], [part("a", "limit", 3)], [part("a", "", 3), part("b", "time", 0)]):
-        assert text._with_earlier([other, *ended], earlier) == [other, earlier]
+        assert text._fall_back([other, *ended], earlier) == [other, earlier]
     later = [other, part("ab", "limit", 9)]
-    assert text._with_earlier(later, earlier) == later
+    assert text._fall_back(later, earlier) == later
     wider = [other, part("abc", "time", 9)]
-    assert text._with_earlier(wider, earlier) == wider, "nothing is counted twice"
+    assert text._fall_back(wider, earlier) == wider, "nothing is counted twice"
 
 
-def test_host_with_a_file_cut_short_does_not_search_it(home, tmp_path):
+def test_host_does_not_search_a_shard_with_a_truncated_file(home, tmp_path):
     copy = Path(shutil.copytree(home.home, tmp_path / "home"))
     settings = msgspec.structs.replace(home, home=copy)
     host = ShardHost(settings, str(Store(copy).root))
@@ -321,7 +321,7 @@ def test_files_outside_the_index_get_what_is_left_to_count(tmp_path, count_bytes
     assert not one.total_exact or count_bytes > 100_000
 
 
-def test_values_of_ended_calls_are_forgotten(monkeypatch):
+def test_call_values_expire_by_number_and_age(monkeypatch):
     values = CallValues()
     for number in range(searches.MAX_CALLS + 5):
         values.keep(f"call {number}", number)

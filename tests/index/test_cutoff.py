@@ -19,7 +19,7 @@ def test_the_best_of_all_shards_reach_the_cutoff(shards, most):
     reached = list[float]()
     for scores in shards:
         best = np.sort(scores[scores >= cutoff.score])[::-1][:most]
-        cutoff.learn(best)
+        cutoff.add(best)
         reached += best.tolist()
     every = sorted((score for scores in shards for score in scores.tolist()), reverse=True)
     assert sorted(reached, reverse=True)[:most] == every[:most]

@@ -54,6 +54,10 @@ def test_a_query_is_embedded_like_code():
         default_embedder().embed_code(["read a file"]),
         atol=1e-7,
     )
+    precise = default_embedder().embed_precisely(["read a file"])
+    np.testing.assert_array_equal(
+        default_embedder().embed_query("read a file"), precise.astype(np.float32)
+    )
 
 
 def test_clearing_the_word_cache_changes_no_vector(monkeypatch):
