@@ -25,8 +25,8 @@ from .sources.repository import Repository, how_to_index, worktree
 
 MAX_CHOICES = 1000  # cached lists of repositories by scope
 RETRIES = 5  # of a search, if a shard was replaced meanwhile
-DAMAGED_S = 10.0  # a damaged shard is left out for so long, and then tried again
-NO_DAMAGES: Mapping[Path, str] = MappingProxyType({})
+DAMAGED_S = 10.0  # a damaged shard is skipped for this long, then retried
+NONE_EXCLUDED: Mapping[Path, str] = MappingProxyType({})
 TOO_MANY_FILES = (
     "This process has reached its limit of open files. Raise the limit (ulimit -n 4096) and "
     "restart the process, or search fewer repositories: --repo NAME"
@@ -161,25 +161,25 @@ class Repositories:
         return unchanged(existing, snapshot, snapshot.files, snapshot.skipped, snapshot.secrets)
 
     def with_view(self, scope: Scope | None, work: Callable[[View], _T], fresh: bool = False) -> _T:
-        """Run on the current shards; retry if one was deleted, and without one that is damaged."""
-        attempt, damages = 0, dict[Path, str]()
+        """Run on the current shards; retry if one was deleted, and leave out damaged ones."""
+        attempt, excluded = 0, dict[Path, str]()
         while True:
             view: View | None = None
             try:
-                view = self.view(EVERYTHING if scope is None else scope, fresh, damages)
+                view = self.view(EVERYTHING if scope is None else scope, fresh, excluded)
                 return work(view)
             except FileNotFoundError as error:
                 self._snapshots.clear()
                 missing = self._shard_of(error)
                 attempt += 1
-                # one that was missing before is not waited for again
+                # do not wait again for a shard already known to be missing
                 if attempt < RETRIES and missing not in self._damaged:
                     time.sleep(0.01 * attempt)
                     continue
-                if missing is None or missing in damages:
+                if missing is None or missing in excluded:
                     raise
-                damages[missing] = str(damaged(missing, "a part of it is missing"))
-                self._damaged[missing] = damages[missing], time.monotonic()
+                why = str(damaged(missing, "a part of it is missing"))
+                self._leave_out(missing, why, excluded)
                 attempt = 0
             except OSError as error:
                 raise EngineError(
@@ -197,13 +197,17 @@ class Repositories:
                     for ref in self._snapshots.get(s.folder, ((0, 0), Snapshot()))[1].shards
                     if ref.id in str(error)
                 ]
-                if not folders or folders[0] in damages:
+                if not folders or folders[0] in excluded:
                     raise
-                damages[folders[0]] = str(error)
-                self._damaged[folders[0]] = str(error), time.monotonic()
+                self._leave_out(folders[0], str(error), excluded)
+
+    def _leave_out(self, shard: Path, why: str, excluded: dict[Path, str]) -> None:
+        """Leave a shard out of this call, and for a while out of others."""
+        excluded[shard] = why
+        self._damaged[shard] = why, time.monotonic()
 
     def _damage_of(self, shard: Path) -> str:
-        """Return what was damaged in a shard lately; empty if nothing was."""
+        """Return the damage recently found in a shard; empty if none."""
         why, noted = self._damaged.get(shard, ("", 0.0))
         return why if time.monotonic() - noted < DAMAGED_S else ""
 
@@ -218,12 +222,12 @@ class Repositories:
         return None
 
     def view(
-        self, scope: Scope, fresh: bool = False, damages: Mapping[Path, str] = NO_DAMAGES
+        self, scope: Scope, fresh: bool = False, excluded: Mapping[Path, str] = NONE_EXCLUDED
     ) -> View:
         """Return the repositories in scope and their current shards.
 
         With ``fresh``, the caller also reads files outside the index, so no index is required.
-        ``damages`` are shards to leave out, and why.
+        ``excluded`` maps each shard to leave out to the reason.
         """
         stored = self._list.checked(lambda known: self._admitted(known, scope))
         on_offer = self._unindexed_projects(scope, stored)
@@ -233,7 +237,7 @@ class Repositories:
             if fresh and not scope.kinds and not scope.revisions:
                 return View([], [])
             raise SearchError(NOTHING)
-        readable, failed = self._readable(self._admitted(stored, scope), damages)
+        readable, failed = self._readable(self._admitted(stored, scope), excluded)
         chosen = [(s, snapshot) for s, snapshot in readable if snapshot.complete]
         unfinished = [
             s
@@ -350,7 +354,7 @@ class Repositories:
         ]
 
     def _readable(
-        self, stored: list[StoredRepository], damages: Mapping[Path, str] = NO_DAMAGES
+        self, stored: list[StoredRepository], excluded: Mapping[Path, str] = NONE_EXCLUDED
     ) -> tuple[list[tuple[StoredRepository, Snapshot]], dict[str, str]]:
         """Return the readable repositories, and the others' errors by name.
 
@@ -362,12 +366,12 @@ class Repositories:
                 snapshot = self.snapshot(one)
                 for ref in snapshot.shards:
                     folder = one.shard(ref.id)
-                    if why := damages.get(folder) or self._damage_of(folder):
+                    if why := excluded.get(folder) or self._damage_of(folder):
                         raise ShardError(why)
                     self._shards.intact(one.key(ref.id)).check_dead(ref.dead)
                 chosen.append((one, snapshot))
             except ShardError as error:
-                failed[one.repository.name] = str(error)
+                failed[one.repository.name] = one.named(str(error))
         return chosen, failed
 
     def _check_revisions(self, scope: Scope, targets: list[Target]) -> None:

@@ -51,28 +51,24 @@ def fleet_of(settings: Settings) -> Callable[[], Fleet]:
 
     Raises
     ------
-    CodeIntelError : the setting names no engine; its library is not installed.
+    CodeIntelError : the setting names no engine, or the engine's library is not installed.
     """
     scheme, _, address = settings.engine.partition("://")
     root = str(Store(settings.home).root)
-    if scheme in _LIBRARIES and address:
-        _check_library(scheme, settings.engine)
-    if scheme == "dask" and address:
-        from .fleet.dask_fleet import DaskFleet
-
-        return lambda: DaskFleet(address, settings, root)
-    if scheme == "dask-gateway" and address:
-        from .fleet.dask_fleet import GatewayFleet
-
-        return lambda: GatewayFleet(address, settings, root)
-    if scheme == "ray" and address:
+    if scheme not in _LIBRARIES or not address:
+        raise CodeIntelError(
+            f"There is no engine {settings.engine!r}. Use dask://HOST:8786, dask://local, "
+            "dask-gateway://CLUSTER, ray://HOST:6379, ray://auto or local."
+        )
+    _check_library(scheme, settings.engine)
+    if scheme == "ray":
         from .fleet.ray_fleet import RayFleet
 
         return lambda: RayFleet(address, settings, root)
-    raise CodeIntelError(
-        f"There is no engine {settings.engine!r}. Use dask://HOST:8786, dask://local, "
-        "dask-gateway://CLUSTER, ray://HOST:6379, ray://auto or local."
-    )
+    from .fleet.dask_fleet import DaskFleet, GatewayFleet
+
+    kind = DaskFleet if scheme == "dask" else GatewayFleet
+    return lambda: kind(address, settings, root)
 
 
 def _check_library(scheme: str, engine: str) -> None:

@@ -13,8 +13,8 @@ _KEPT_BYTES, _MAPPED_BYTES = 128 << 20, 32 << 20
 def keep_freed_memory() -> None:
     """Let glibc keep the memory of a search's arrays for those of the next one.
 
-    By default it returns much of it, and the system clears it again for each search. That is a
-    tenth of the CPU time of a search by meaning in 3.4 million chunks (measured). With
+    By default glibc returns much of it, and the kernel clears new pages for each search. This takes
+    a tenth of the CPU time of a search by meaning in 3.4 million chunks (measured). With
     MALLOC_TRIM_THRESHOLD_, which Dask's nanny sets, a search takes twice the time.
     """
     if sys.platform != "linux":

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from ..search.hit import path_order
 from ..search.lazy_hits import FileKey, merge_matches
@@ -25,9 +25,6 @@ from ..search.text.reader import TextAnswer, read, search_text
 from ..search.text.ripgrep import count_in_ranges, count_in_shards
 from ..search.text.unindexed import UnindexedTarget, search_unindexed
 from .engine import Answer, OpenShards, Target
-
-_T = TypeVar("_T")
-_V = TypeVar("_V")
 
 MAX_RANKED = 5_000  # matches scored by a ranked text search, the first in path order
 PARALLEL_BYTES = 8 << 20  # read with the GIL released, above which a second thread pays off
@@ -55,7 +52,7 @@ class Budget(NamedTuple):
 
 
 class Size(NamedTuple):
-    """A shard's first path as a sort key, and its bytes of candidate text."""
+    """First path of a shard, as a sort key, and its bytes of candidate text."""
 
     order: FileKey
     size: int
@@ -203,7 +200,7 @@ class TextSearch:
             self._unread.append(lambda: tail)
 
     def _count_end(self, target: Target, plan: TextPlan) -> int:
-        """Return the offset in a shard at which counting ends, and deduct it from the budget."""
+        """Return the offset at which counting ends; deduct the shard's text from the budget."""
         size, left = plan.bytes_to_read, self._left(target)
         self._bytes_left -= size
         return plan.shard.size if size <= left else plan.count_end(left)

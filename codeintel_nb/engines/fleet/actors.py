@@ -23,7 +23,7 @@ LOST_S = 8.0  # before a worker that broke a call is tried again
 LOOK_S = 0.1  # between two checks of the other hosts
 CALLS = 4  # of a host at once
 CHECK_S = 5  # for a connection to an address
-MAX_PAUSE_S = 60.0  # before another start of a host that did not start
+MAX_PAUSE_S = 60.0  # before retrying a host that failed to start
 _NO_PACKAGE = re.compile("No module named '?codeintel_nb")
 
 
@@ -35,10 +35,15 @@ class Future(Protocol):
     def result(self, timeout: float | None = None) -> Any: ...
 
 
+def shortened(text: str) -> str:
+    """Return an error in one line of at most 200 characters, without its full stop."""
+    return " ".join(text.split())[:200].rstrip(".")
+
+
 def _last_line(text: str) -> str:
     """Return the last line of an error; those above are the cluster's traceback."""
     lines = text.strip().splitlines()
-    return " ".join(lines[-1].split())[:200].rstrip(".") if lines else ""
+    return shortened(lines[-1]) if lines else ""
 
 
 def check_address(address: str) -> None:
@@ -47,7 +52,7 @@ def check_address(address: str) -> None:
     Raises
     ------
     OSError : nothing listens there.
-    ValueError : the address has another form.
+    ValueError : the address is not of that form.
     """
     host, _, port = address.rpartition(":")
     socket.create_connection((host.strip("[]"), int(port)), CHECK_S).close()
@@ -79,7 +84,7 @@ class ActorFleet(ABC):
 
     @abstractmethod
     def _start(self, worker: str) -> Any:
-        """Start an actor on a worker; raise any exception if that fails."""
+        """Start an actor on a worker; raise if that fails."""
 
     @abstractmethod
     def _send(self, actor: Any, call: bytes) -> Future:
@@ -181,7 +186,9 @@ class ActorFleet(ABC):
     def _note(self, worker: str, error: Exception) -> None:
         """Record why a worker's host did not start. The pause before each retry doubles."""
         text = str(error)
-        reason = "it has no codeintel-nb" if _NO_PACKAGE.search(text) else _last_line(text)
+        reason = (
+            "codeintel-nb is not installed there" if _NO_PACKAGE.search(text) else _last_line(text)
+        )
         former = self._failures.get(worker)
         pause_s = RENEW_S if former is None else min(2 * former.pause_s, MAX_PAUSE_S)
         again_at = time.monotonic() + pause_s

@@ -17,7 +17,6 @@ from uuid import uuid4
 
 from ...errors import CodeIntelError, EngineError
 from ...index.update import build
-from ...index.update.machine import fitting_workers
 from ...index.update.ranges import VANISHED, Range, RangeProgress, RangeResult
 from ...index.update.work import Work
 from ...index.update.workers import build_in_workers
@@ -25,13 +24,13 @@ from ...search.query import Bounds
 from ..choice import fleet_of
 from .fleet import DEADLINE, Fleet
 from .host import HostFault, packed, unpacked
-from .host_builds import BuildState, Sample, Slots
+from .host_builds import BuildState, Sample, Slots, workers
 
 LOOK_S = 0.25  # between two polls of the hosts
 ANSWER_S = 5.0  # for a host's state
 SILENT_S = 30.0  # before a host that does not answer, or a cluster without hosts, is given up
 SAMPLED = 50  # files that must be the same on a host
-MAX_FAULTS = 2  # hosts that may fail at a range
+MAX_FAULTS = 2  # hosts that fail at one range before the build ends
 
 OnProgress = Callable[[RangeProgress], None]
 Results = Iterator[tuple[int, RangeResult]]
@@ -63,7 +62,7 @@ class Cluster:
             fleet = fleet_of(work.settings)()
         except CodeIntelError as error:
             self.problem = f"{error} This machine built the index instead."
-            yield from build_in_workers(work, ranges, _workers(work), progress, stopped)
+            yield from build_in_workers(work, ranges, workers(work), progress, stopped)
             return
         self.is_connected = True
         run = FleetBuild(fleet, work, ranges, progress, stopped)
@@ -235,8 +234,9 @@ class FleetBuild:
         if self._faults[number] >= MAX_FAULTS:
             raise EngineError(
                 f"{MAX_FAULTS} hosts of the cluster failed to build a part of "
-                f"{self._work.repository.name!r}, lastly {host} ({reason}). Files indexed earlier "
-                "remain searchable. To build on this machine, unset CODEINTEL_ENGINE."
+                f"{self._work.repository.name!r}, most recently {host} ({reason}). "
+                "Files indexed earlier remain searchable. "
+                "To build on this machine, unset CODEINTEL_ENGINE."
             )
         self._give_up(host, reason)
 
@@ -305,12 +305,8 @@ class FleetBuild:
             self._progress(RangeProgress(event.stage, files + event.files, size + event.bytes))
 
         work = self._work
-        for at, result in build_in_workers(work, rest, _workers(work), report, self._stopped):
+        for at, result in build_in_workers(work, rest, workers(work), report, self._stopped):
             yield numbers[at], result
-
-
-def _workers(work: Work) -> int:
-    return work.settings.build_workers or fitting_workers()
 
 
 if __name__ == "__main__":

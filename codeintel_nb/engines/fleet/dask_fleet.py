@@ -114,13 +114,13 @@ class GatewayFleet(DaskFleet):
     The address of the gateway and the credentials are those of Dask's configuration.
     """
 
-    kind = "cluster of Dask Gateway"
+    kind = "Dask Gateway cluster"
 
     def _connected(self, address: str) -> Any:
         import dask_gateway
 
         gateway: Any = dask_gateway
-        try:  # never closed here: its destructor closes it, and fails the second time
+        try:  # not closed here: its destructor closes it, and a second close fails
             own = gateway.Gateway()
             states = {one.name: one.status.name for one in own.list_clusters()}
             if states.get(address) != "RUNNING":  # the client would wait for it forever

@@ -116,7 +116,7 @@ class ShardHost:
     def search(
         self, method: str, call: str, left_s: float | None, targets: Sequence[Target], *rest: Any
     ) -> Any:
-        """Search shards by a method of ``Searches``; ``call`` names it, to end it."""
+        """Search shards by a method of ``Searches``; ``cancel`` ends it by its ``call``."""
         try:
             for target in targets:
                 self._shards.intact(target.shard)
@@ -126,19 +126,19 @@ class ShardHost:
             raise self._missing(targets) from None
 
     def rank(self, candidates: Sequence[bytes], order: Sequence[str], *rest: Any) -> RankedHits:
-        """Rank the candidates of shards, named in path order."""
+        """Rank the candidates of shards; ``order`` lists the shards in path order."""
         try:
             for shard in order:
                 if shard in self._shards:  # others are checked when they are opened
                     self._shards.intact(shard)
-        except ShardError as error:  # another host may see it as it should be
+        except ShardError as error:  # another host may see an intact file
             raise HostFault(str(error)) from error
         return rank_found(self._engine, candidates, order, *rest)
 
     def _missing(self, targets: Sequence[Target]) -> MissingShards:
-        """Return which shards of a search are missing or damaged here; close those that are gone.
+        """Return the missing or damaged shards of a search; close deleted ones.
 
-        If none is any more, the driver searches all of them.
+        If there is none any more, the driver searches all the shards.
         """
         self._shards.keep_existing()
         missing, reason = list[str](), ""

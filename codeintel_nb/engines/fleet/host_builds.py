@@ -33,7 +33,7 @@ class Sample(NamedTuple):
 
 
 class Slots(NamedTuple):
-    """Builds that a host's machine may run at once; 0 for the ``reason``."""
+    """Number of builds that a host's machine may run at once; if 0, ``reason`` says why."""
 
     machine: str
     builds: int
@@ -46,7 +46,7 @@ class BuildState(NamedTuple):
     progress: RangeProgress | None
     result: RangeResult | None
     error: CodeIntelError | None  # of the work, as a local build would raise it
-    fault: str = ""  # of this host; another may do it
+    fault: str = ""  # failure of this host; another may succeed
 
 
 class HostBuilds:
@@ -56,16 +56,17 @@ class HostBuilds:
         self._runs = dict[str, _Run]()
 
     def slots(self, work: Work, sample: Sequence[Sample]) -> Slots:
-        machine, reason = socket.gethostname(), _unfitness(work, sample)
-        count = work.settings.build_workers or fitting_workers()
-        return Slots(machine, 0, reason) if reason else Slots(machine, count)
+        machine = socket.gethostname()
+        if reason := _obstacle(work, sample):
+            return Slots(machine, 0, reason)
+        return Slots(machine, workers(work))
 
     def start(self, name: str, work: Work, pieces: Range) -> None:
         """Begin to build a range under a unique name."""
         self._runs[name] = _Run(work, pieces)
 
     def states(self, names: Sequence[str]) -> dict[str, BuildState]:
-        """Return the states of builds, without unknown ones."""
+        """Return the states of the known builds among ``names``."""
         runs = {name: self._runs[name] for name in names if name in self._runs}
         for run in runs.values():
             run.asked_at = time.monotonic()
@@ -107,19 +108,24 @@ class _Run:
         return self.ending.is_set() or time.monotonic() - self.asked_at > LEASE_S
 
 
-def _unfitness(work: Work, sample: Sequence[Sample]) -> str:
-    """Say why this host cannot build: its files or permissions differ from the driver's."""
+def workers(work: Work) -> int:
+    """Return the number of builds that this machine may run at once."""
+    return work.settings.build_workers or fitting_workers()
+
+
+def _obstacle(work: Work, sample: Sequence[Sample]) -> str:
+    """Return why this host cannot build; empty if it can."""
     folder = Store(work.settings.home).stored(work.repository).folder
     root = Path(work.repository.root)
     if not os.access(folder / "shards", os.W_OK):
         return f"it cannot write to {folder}"
     if hasattr(os, "geteuid") and folder.stat().st_uid != os.geteuid():
-        return f"it runs as another user than the owner of {folder}"
+        return f"it runs as a user who does not own {folder}"
     for path, size, changed_at in sample:
         try:
             state = (root / path).stat()
         except OSError:
             return f"it does not see {root / path}"
         if (state.st_size, int(state.st_mtime)) != (size, changed_at):
-            return f"it has another version of {root / path}"
+            return f"it has a different version of {root / path}"
     return ""

@@ -57,8 +57,8 @@ class Hosts:
         """Search shards by a method of ``Searches``; return the values, and unsearched shards.
 
         Shards that no host has are searched here. Some stay unsearched if time runs out. ``call``
-        names the search, so that hosts can end it. Each host gets its own shards' part of
-        ``by_shard`` as a last argument.
+        names the search, so that hosts can end it. Each host gets the ``by_shard``
+        entries of its shards, as the last argument.
 
         Raises
         ------
@@ -182,7 +182,7 @@ class Hosts:
     def _by_host(
         self, targets: Sequence[Target], hosts: list[str], is_first: bool
     ) -> dict[str, list[Target]]:
-        """Return the shards of each host; those that their hosts lack have an empty name.
+        """Group the shards by host; those that their host lacks are under the empty name.
 
         After the first round, shards go to their second hosts.
         """
@@ -202,9 +202,9 @@ class Hosts:
     def _place(self, targets: Sequence[Target], hosts: list[str]) -> None:
         """Place the shards on the hosts, if either changed."""
         own = {one.shard for one in targets}
-        new = [one.shard for one in targets if one.shard not in self._sizes]
-        for shard, target in zip(new, (t for t in targets if t.shard in new), strict=True):
-            self._sizes[shard] = self.local.shard_of(target).manifest.chunks
+        new = [one for one in targets if one.shard not in self._sizes]
+        for target in new:
+            self._sizes[target.shard] = self.local.shard_of(target).manifest.chunks
         if new:  # the index changed: other shards may be gone
             self._sizes = {
                 one: size
@@ -235,7 +235,7 @@ class Hosts:
 def _own_part(
     by_shard: Mapping[str, Any] | None, shards: Sequence[Target]
 ) -> tuple[dict[str, Any], ...]:
-    """Return the part of some shards as an argument; none if there is no such argument."""
+    """Return the ``by_shard`` entries of ``shards`` as an argument list; empty without it."""
     return () if by_shard is None else ({one.shard: by_shard[one.shard] for one in shards},)
 
 

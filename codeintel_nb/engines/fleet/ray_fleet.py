@@ -16,7 +16,7 @@ from typing import Any
 
 from ...errors import EngineError
 from ...settings import Settings
-from .actors import CALLS, ActorFleet, Future, check_address
+from .actors import CALLS, ActorFleet, Future, check_address, shortened
 from .host import ShardHost
 
 AUTO = "auto"  # in place of an address: the cluster of this machine
@@ -78,7 +78,7 @@ class RayFleet(ActorFleet):
                     ignore_reinit_error=True,
                 )  # fmt: skip
         except Exception as error:  # also RuntimeError, and those of its transport
-            reason = " ".join(str(error).split())[:200].rstrip(".")
+            reason = shortened(str(error))
             raise EngineError(
                 f"The Ray cluster at {address} cannot be joined ({reason}). Check the address, and "
                 "that this machine is a node of it: ray start --address=HEAD:6379. Or leave the "

@@ -33,7 +33,7 @@ from ..text_search import Budget, Plans, Size, TextSearch
 from .found import packed_found
 
 MAX_CALLS = 64  # searches between their two trips
-KEPT_S = 60.0  # the longest time between them
+KEPT_S = 60.0  # a search that takes longer between them was ended
 _T = TypeVar("_T")
 
 
@@ -76,7 +76,7 @@ class Candidates(NamedTuple):
 
 
 class CallValues(Generic[_T]):
-    """Values kept between the two trips of a search, by its call; safe to share between threads."""
+    """Cache of values between the two trips of a search, by call; safe to share between threads."""
 
     def __init__(self) -> None:
         self._values: OrderedDict[str, tuple[float, _T]] = OrderedDict()
@@ -89,7 +89,7 @@ class CallValues(Generic[_T]):
             self._drop_old()
 
     def pop(self, call: str) -> _T | None:
-        """Return a search's value, and drop it, so that the next one reuses its memory."""
+        """Remove and return a search's value, so that the next search reuses its memory."""
         with self._lock:
             _, value = self._values.pop(call, (0.0, None))
             self._drop_old()
@@ -123,7 +123,7 @@ class Searches:
     ) -> TextPart:
         """Search; only measure if there is more candidate text than ``share``.
 
-        Without a share, ``left`` are the bytes that each shard may count.
+        Without a share, ``left`` gives the bytes to count in each shard.
         """
         budget = Budget.of(self._engine.count_bytes)
         if share is None:

@@ -1,8 +1,8 @@
 """Text search on a fleet: matches of each host, merged in path order.
 
-A host with more candidate text than its share of what is counted only measures it. Then each of its
-shards gets what one search would have left to count. So the hits are those of the local engine, and
-the total is never above the true one.
+A host with more candidate text than its share of the budget only measures it. Then each of its
+shards gets what a single search would have left to count. So the hits are those of the local
+engine, and the total is never above the true one.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def fleet_text_search(
     elif unindexed:
         is_missing = True
     total = sum(one.total for one in answers)
-    # no host knows which matches are the first of all, to rank them
+    # ranking takes the first matches of all shards, which no single host knows
     if query.rank and total > MAX_RANKED and not bounds.reached():
         return here(targets)
     if query.rank:
@@ -99,12 +99,12 @@ def _parts(
     second, missing = hosts.ask(again, bounds, call, "text", query, None, by_shard=left)
     is_missing = bool(missing) or any(one.answer is None for one in second)
     for one in others:
-        second = _with_earlier(second, one)
+        second = _fall_back(second, one)
     return [*complete, *second], is_missing, rest
 
 
-def _with_earlier(parts: list[TextPart], earlier: TextPart) -> list[TextPart]:
-    """Replace the answers of some shards by an earlier, complete one if they were ended."""
+def _fall_back(parts: list[TextPart], earlier: TextPart) -> list[TextPart]:
+    """Replace second answers that were cut off with the host's first, complete one."""
     shards = earlier.sizes.keys()
     own = [one for one in parts if one.sizes.keys() & shards]
     answered = {shard for one in own for shard in one.sizes}

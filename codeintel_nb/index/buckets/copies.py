@@ -74,7 +74,7 @@ class CopiedShards(Shards):
         return shard
 
     def intact(self, key: str) -> Shard:
-        """Return a shard as ``Shards.intact`` does; a damaged copy is discarded, and missing."""
+        """Return a shard as ``Shards.intact`` does; a damaged copy is discarded as missing."""
         try:
             return super().intact(key)
         except ShardError:

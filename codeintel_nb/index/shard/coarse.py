@@ -85,7 +85,7 @@ class CoarseCodes:
     ) -> Near:
         """Return the chunks in the mask within a distance limit.
 
-        Without ``limit``, it admits ``least`` of them.
+        Without ``limit``, the smallest that admits about ``least`` of them is used.
         """
         own = coarse_of(query)
         chosen = None if mask is None else np.flatnonzero(mask)

@@ -11,8 +11,7 @@ import numpy.typing as npt
 class Cutoff:
     """Lowest of the best scores so far: shards searched later skip chunks below it.
 
-    The best scores of some shards bound those of all from below, so threads may lose one another's
-    scores: the cutoff is lower then, but never too high.
+    It is never too high: scores that threads lose to one another only lower it.
     """
 
     def __init__(self, most: int) -> None:
@@ -20,8 +19,8 @@ class Cutoff:
         self._best: npt.NDArray[np.floating[Any]] = np.zeros(0)
         self.score = -np.inf
 
-    def learn(self, scores: npt.NDArray[np.floating[Any]]) -> None:
-        """Take the best scores of another shard into account."""
+    def add(self, scores: npt.NDArray[np.floating[Any]]) -> None:
+        """Add the best scores of another shard."""
         best = np.concatenate([self._best, scores])
         if len(best) >= self.most:
             best = np.partition(best, len(best) - self.most)[len(best) - self.most :]

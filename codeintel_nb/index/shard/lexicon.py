@@ -171,9 +171,9 @@ class Lexicon:
         if at is None:
             return np.zeros(0, np.int64), np.zeros(0, np.uint8)
         start, end = int(self._starts[at]), int(self._starts[at + 1])
-        several = np.flatnonzero(self._are_several(start, end))
+        several = np.flatnonzero(self._are_repeated(start, end))
         ranked = start // _RANKED
-        before = self._are_several(ranked * _RANKED, start)
+        before = self._are_repeated(ranked * _RANKED, start)
         first = int(self._ranks[ranked]) + int(np.count_nonzero(before))
         halves = self._counts[first // 2 : (first + len(several) + 1) // 2]
         steps = np.empty(2 * len(halves), np.uint8)
@@ -183,8 +183,8 @@ class Lexicon:
         counts[several] = STEPS[steps[first % 2 :][: len(several)]]
         return self._lists.read(at), counts
 
-    def _are_several(self, start: int, end: int) -> npt.NDArray[np.bool_]:
-        """Return whether the term of each posting repeats."""
+    def _are_repeated(self, start: int, end: int) -> npt.NDArray[np.bool_]:
+        """Return, for each posting, whether the chunk repeats the term."""
         bits = np.unpackbits(self._several[start // 8 : (end + 7) // 8], bitorder="little")
         return bits[start % 8 :][: end - start].view(np.bool_)
 

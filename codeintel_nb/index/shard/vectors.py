@@ -82,7 +82,7 @@ class VectorIndex:
     ) -> Near:
         """Return the chunks in the mask nearest to the query by coarse codes.
 
-        All chunks within a distance limit are returned: ``limit``, or one that admits ``least``.
+        All chunks within ``limit`` are returned, by default within one that admits ``least``.
         """
         return self._coarse.near(encode(query.reshape(1, -1)), least, mask, limit)
 
@@ -118,7 +118,7 @@ class VectorIndex:
         above = np.flatnonzero(scores >= cutoff.score)
         ids, scores = ids[above], scores[above]
         best = top(scores, k)
-        cutoff.learn(scores[best])
+        cutoff.add(scores[best])
         return Found(ids[best], scores[best])
 
     def _candidates(

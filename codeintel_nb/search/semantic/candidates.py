@@ -189,7 +189,7 @@ def candidates(
 ) -> Found:
     """Return a shard's candidates: the best by words, ``closest``, and definitions.
 
-    ``cutoff`` is that of the scores by words: it skips chunks that earlier shards surpass.
+    ``cutoff`` applies to scores by words: chunks below it are skipped.
     """
     shard, mask = part.shard, part.mask
     vector = plan.vector(shard.manifest.space)
@@ -203,7 +203,7 @@ def candidates(
         matching = np.flatnonzero(scores >= cutoff.score if cutoff.score > 0 else scores > 0)
         lexical_ids = matching[top(scores[matching], cutoff.most)]
         lexical = scores[lexical_ids]
-        cutoff.learn(lexical)
+        cutoff.add(lexical)
     intent, in_scope = plan.intent, mask.chunks
     by_files = plan.query.mode != "dense"
     defines = definitions_of(shard, intent, in_scope) if by_files else {}

@@ -25,11 +25,11 @@ class Choices(NamedTuple):
 
     literals: tuple[bytes, ...]  # empty for another pattern
     insensitive: bool = False
-    has_folds: bool = False  # in any case, letters beyond ASCII match them, too
+    has_folds: bool = False  # if case is ignored, some non-ASCII letters match too
 
 
 NO_CHOICES = Choices(())
-# in any case, the Kelvin sign and the long s match them
+# ignoring case, the Kelvin sign matches k, and the long s matches s
 _FOLDED = frozenset(b"ks")
 MAX_CHOICES = 8  # each is looked for by itself
 _ANY = _Literal(None, b"", b"", b"")

@@ -220,7 +220,7 @@ def _lines_with(view: Str, literal: bytes, begin: int, end: int) -> list[Match]:
 def _lines_with_any(plan: TextPlan, begin: int, end: int) -> list[Match] | None:
     """Return the lines of a range with any of the literals that a pattern is a choice of.
 
-    None if the pattern is something else, or if other letters may match in any case.
+    None for any other pattern, or if non-ASCII letters may match when case is ignored.
     """
     literals, insensitive, has_folds = plan.pattern.choices
     matches, text, offset = list[Match](), plan.shard.view, 0
