@@ -46,13 +46,6 @@ class Embedder(Protocol):
         """Return (n, dim) unit rows of texts from ``embedder_input``."""
         ...
 
-    def embed_precisely(self, texts: Sequence[str]) -> Precise:
-        """Return the same rows in double precision.
-
-        In single precision, sums depend on the processor, and hosts must agree on scores.
-        """
-        ...
-
     def embed_query(self, text: str) -> Vectors:
         """Return the (1, dim) unit row of a query."""
         ...
@@ -88,6 +81,10 @@ class StaticEmbedder:
             return self._vocabulary
 
     def embed_precisely(self, texts: Sequence[str]) -> Precise:
+        """Return the rows of ``embed_code`` in double precision.
+
+        In single precision, sums depend on the processor, and hosts must agree on scores.
+        """
         return self._sums(self._words(texts), np.float64)
 
     def embed_code(self, texts: Sequence[str]) -> Vectors:

@@ -19,6 +19,7 @@ from pathspec import GitIgnoreSpec
 from codeintel_nb import Scope
 from codeintel_nb.embedding.embedder import default_embedder
 from codeintel_nb.index.shard.codes import decode
+from codeintel_nb.index.shard.cutoff import Cutoff
 from codeintel_nb.index.shard.paths import PathTable
 from codeintel_nb.scopes.globs import PathMatcher
 from codeintel_nb.scopes.registry import MemoryRegistry
@@ -88,10 +89,10 @@ def test_vectors(corpus):
     for share in (1.0, 0.1, 0.01, 0.001):
         mask = rng.random(shard.manifest.chunks) < share
         ids = np.flatnonzero(mask)
-        found = shard.vectors.search(query, 10, mask, len(ids))
+        found = shard.vectors.search(query, mask, len(ids), Cutoff(10))
         best = ids[np.argsort(-(exact[ids] @ query[0]), kind="stable")[:10]]
         recall = len(set(best.tolist()) & set(found.ids.tolist())) / max(1, len(best))
-        ours = median_ms(lambda m=mask, i=ids: shard.vectors.search(query, 10, m, len(i)))
+        ours = median_ms(lambda m=mask, i=ids: shard.vectors.search(query, m, len(i), Cutoff(10)))
         theirs = median_ms(lambda i=ids: np.argsort(-(exact[i] @ query[0]))[:10])
         everything = np.argsort(-(exact @ query[0]), kind="stable")[:10]
         afterwards = len(set(best.tolist()) & {int(i) for i in everything if mask[i]}) / max(

@@ -9,6 +9,7 @@ from codeintel_nb.index.shard import coarse
 from codeintel_nb.index.shard.coarse import PART, CoarseCodes, coarse_of
 from codeintel_nb.index.shard.codes import encode
 from codeintel_nb.index.shard.contents import Contents
+from codeintel_nb.index.shard.cutoff import Cutoff
 from codeintel_nb.index.shard.shard import Shard
 from codeintel_nb.index.shard.vectors import VectorIndex, top, write_vectors
 from codeintel_nb.index.shard.writer import ShardWriter
@@ -66,7 +67,7 @@ def test_best_of_some_chunks(tmp_path, step, copies):
     ids = np.arange(0, 3000, step)
     scores = index.scores(query, ids)
     expected = top(scores, 20)
-    best = index.best_of(query, ids, 20)
+    best = index.best_of(query, ids, Cutoff(20))
     np.testing.assert_array_equal(best.ids, ids[expected])
     np.testing.assert_array_equal(best.scores, scores[expected])
 

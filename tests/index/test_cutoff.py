@@ -52,9 +52,9 @@ def test_best_vectors_of_several_shards(shards, monkeypatch, few, search, is_tie
         cutoff, found = Cutoff(k), []
         for index in indexes:
             if search == "all":
-                found.append(index.search(query, k, None, 300, cutoff))
+                found.append(index.search(query, None, 300, cutoff))
             else:
-                found.append(index.best_of(query, ids, k, cutoff))
+                found.append(index.best_of(query, ids, cutoff))
         scores = [index.scores(query, ids) for index in indexes]
         least = np.sort(np.concatenate(scores))[::-1][k - 1]
         for one, own in zip(found, scores, strict=True):

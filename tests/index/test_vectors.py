@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from codeintel_nb.errors import ShardError
 from codeintel_nb.index.shard import vectors as module
 from codeintel_nb.index.shard.codes import decode, encode
+from codeintel_nb.index.shard.cutoff import Cutoff
 from codeintel_nb.index.shard.vectors import VectorIndex, top, write_vectors
 
 
@@ -43,7 +44,7 @@ def test_masked_search_equals_brute_force(index, seed, share, k, scan):
     best = np.sort(scores)[::-1][:k]
     few, module.FEW = module.FEW, 0 if scan else module.FEW
     try:
-        found = index.search(query, k, mask, len(ids))
+        found = index.search(query, mask, len(ids), Cutoff(k))
     finally:
         module.FEW = few
     assert len(found.ids) == min(k, len(ids))
@@ -53,14 +54,17 @@ def test_masked_search_equals_brute_force(index, seed, share, k, scan):
 
 def test_no_mask_means_all(index):
     query = unit_rows(1, 64, 7)
-    found = index.search(query, 5, None, 3000)
-    everything = index.search(query, 5, np.ones(3000, bool), 3000)
+    found = index.search(query, None, 3000, Cutoff(5))
+    everything = index.search(query, np.ones(3000, bool), 3000, Cutoff(5))
     np.testing.assert_array_equal(found.ids, everything.ids)
 
 
 def test_empty_index_returns_nothing(tmp_path):
     write_vectors(tmp_path / "v.faiss", np.zeros((0, 8), np.uint8))
-    assert len(VectorIndex(tmp_path / "v.faiss", 0, 8).search(unit_rows(1, 8), 5, None, 0).ids) == 0
+    assert (
+        len(VectorIndex(tmp_path / "v.faiss", 0, 8).search(unit_rows(1, 8), None, 0, Cutoff(5)).ids)
+        == 0
+    )
 
 
 def test_truncated_file_raises_shard_error(tmp_path):
@@ -73,7 +77,7 @@ def test_file_deleted_before_the_scan_raises_file_not_found(index, monkeypatch):
     monkeypatch.setattr(module, "FEW", 0)
     index.path.unlink()
     with pytest.raises(FileNotFoundError):
-        index.search(unit_rows(1, 64), 5, None, 3000)
+        index.search(unit_rows(1, 64), None, 3000, Cutoff(5))
 
 
 @given(st.lists(st.floats(-1, 1, width=32), max_size=60), st.integers(0, 70))

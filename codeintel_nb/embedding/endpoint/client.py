@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import EmbeddingError, MissingExtra
-from ..embedder import Precise, Vectors
+from ..embedder import Vectors
 from .models import FILE, EndpointModel
 from .responses import BUSY, REFUSED, says_too_long, tokens_in, vectors_in, wait_s
 
@@ -63,9 +63,6 @@ class EndpointEmbedder:
     def batch(self) -> int:
         """Return the number of texts in one round of requests."""
         return self.model.batch * self.model.parallel
-
-    def embed_precisely(self, texts: Sequence[str]) -> Precise:
-        return self.embed_code(texts).astype(np.float64)
 
     def embed_code(self, texts: Sequence[str]) -> Vectors:
         if not texts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -57,13 +57,19 @@ class Hosts:
         """Search shards by a method of ``Searches``; return the values, and unsearched shards.
 
         Shards that no host has are searched here. Some stay unsearched if time runs out. ``call``
-        names the search, so that hosts can end it. Each host gets the ``by_shard``
-        entries of its shards, as the last argument.
+        names the search, so that hosts can end it. Each host gets the ``by_shard`` entries of its
+        shards, as the last argument.
 
         Raises
         ------
         CodeIntelError : a host failed in its work, as a local search would.
         """
+
+        def arguments_for(shards: Sequence[Target]) -> tuple[Any, ...]:
+            if by_shard is None:
+                return arguments
+            return *arguments, {one.shard: by_shard[one.shard] for one in shards}
+
         values, waiting, lacking = list[Any](), list(targets), list[Target]()
         failed = set[str]()  # hosts that had a fault
         for turn in range(ROUNDS):
@@ -72,9 +78,9 @@ class Hosts:
                 break
             by_host = self._by_host(waiting, hosts, is_first=not turn)
             own = by_host.pop("", [])
-            handles = self._sent(by_host, bounds, call, method, arguments, by_shard)
+            handles = self._sent(by_host, bounds, call, method, arguments_for)
             if own:  # while the hosts search
-                values.append(self._here(own, bounds, call, method, arguments, by_shard))
+                values.append(self._here(own, bounds, call, method, *arguments_for(own)))
             gathered = self._gathered(handles, bounds, call)
             waiting = []
             for host, shards in by_host.items():
@@ -94,7 +100,7 @@ class Hosts:
                     self.faults.pop(host, None)
         left = lacking + waiting
         if left and not bounds.reached():
-            values.append(self._here(left, bounds, call, method, arguments, by_shard))
+            values.append(self._here(left, bounds, call, method, *arguments_for(left)))
             left = []
         return values, left
 
@@ -104,12 +110,10 @@ class Hosts:
         bounds: Bounds,
         call: str,
         method: str,
-        arguments: tuple[Any, ...],
-        by_shard: Mapping[str, Any] | None,
+        *arguments: Any,
     ) -> Any:
         """Search shards in this process."""
-        own = _own_part(by_shard, targets)
-        return getattr(self._own, method)(call, bounds, targets, *arguments, *own)
+        return getattr(self._own, method)(call, bounds, targets, *arguments)
 
     def _sent(
         self,
@@ -117,8 +121,7 @@ class Hosts:
         bounds: Bounds,
         call: str,
         method: str,
-        arguments: tuple[Any, ...],
-        by_shard: Mapping[str, Any] | None,
+        arguments_for: Callable[[Sequence[Target]], tuple[Any, ...]],
     ) -> dict[str, Any]:
         """Send hosts a search of their shards; return the handles of their answers."""
         left_s = bounds.left_s()
@@ -126,15 +129,7 @@ class Hosts:
         return {
             host: self.fleet.call(
                 host,
-                packed(
-                    "search",
-                    method,
-                    call,
-                    own_s,
-                    tuple(shards),
-                    *arguments,
-                    *_own_part(by_shard, shards),
-                ),
+                packed("search", method, call, own_s, tuple(shards), *arguments_for(shards)),
             )
             for host, shards in by_host.items()
         }
@@ -230,13 +225,6 @@ class Hosts:
     def in_scope(self, targets: Sequence[Target]) -> list[Target]:
         """Return the shards with a file in scope; the others are not asked."""
         return [one for one in targets if self.local.mask(one).files_in_scope]
-
-
-def _own_part(
-    by_shard: Mapping[str, Any] | None, shards: Sequence[Target]
-) -> tuple[dict[str, Any], ...]:
-    """Return the ``by_shard`` entries of ``shards`` as an argument list; empty without it."""
-    return () if by_shard is None else ({one.shard: by_shard[one.shard] for one in shards},)
 
 
 def _with_grace(bounds: Bounds) -> Bounds:

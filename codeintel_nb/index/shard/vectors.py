@@ -89,35 +89,32 @@ class VectorIndex:
     def search(
         self,
         query: Floats,
-        k: int,
         mask: npt.NDArray[np.bool_] | None,
         in_scope: int,
-        cutoff: Cutoff | None = None,
+        cutoff: Cutoff,
     ) -> Found:
-        """Return the k chunks in the mask closest to the query; fewer if ``cutoff`` excludes some.
+        """Return the chunks in the mask closest to the query: ``cutoff.most``, and none below it.
 
         The mask applies during the search, so no result is lost.
         """
-        most = min(k, in_scope)
+        most = min(cutoff.most, in_scope)
         if most <= 0:
             return Found(np.zeros(0, np.int64), np.zeros(0, np.float64))
-        cutoff = cutoff or Cutoff(k)
-        return self._best(query, self._candidates(query, most, mask, in_scope, cutoff), k, cutoff)
+        return self._best(query, self._candidates(query, most, mask, in_scope, cutoff), cutoff)
 
-    def best_of(self, query: Floats, ids: Ids, k: int, cutoff: Cutoff | None = None) -> Found:
-        """Return the k chunks of ``ids`` (ascending) closest to the query, as ``search`` does."""
-        cutoff = cutoff or Cutoff(k)
+    def best_of(self, query: Floats, ids: Ids, cutoff: Cutoff) -> Found:
+        """Return the chunks of ``ids`` (ascending) closest to the query, as ``search`` does."""
         if len(ids) > FEW:
             index = _empty_index(self.dim)
             index.add_sa_codes(self.codes.take(ids, axis=0))
-            ids = ids[_candidates(index, query, k, len(ids), cutoff)]
-        return self._best(query, ids, k, cutoff)
+            ids = ids[_candidates(index, query, cutoff.most, len(ids), cutoff)]
+        return self._best(query, ids, cutoff)
 
-    def _best(self, query: Floats, ids: Ids, k: int, cutoff: Cutoff) -> Found:
+    def _best(self, query: Floats, ids: Ids, cutoff: Cutoff) -> Found:
         scores = self.scores(query, ids)
         above = np.flatnonzero(scores >= cutoff.score)
         ids, scores = ids[above], scores[above]
-        best = top(scores, k)
+        best = top(scores, cutoff.most)
         cutoff.add(scores[best])
         return Found(ids[best], scores[best])
 

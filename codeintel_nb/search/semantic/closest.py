@@ -177,7 +177,7 @@ def _by_codes(parts: list[Part], vector: Vector, most: int, search: Search) -> l
         if search.stopped():
             return NOTHING
         mask = part.mask
-        return part.shard.vectors.search(vector, most, mask.chunks, mask.chunks_in_scope, cutoff)
+        return part.shard.vectors.search(vector, mask.chunks, mask.chunks_in_scope, cutoff)
 
     return search.each(parts, compared)
 
@@ -189,7 +189,7 @@ def _by_coarse_codes(
 
     def rescored(pair: tuple[Part, Near]) -> Found:
         part, (ids, distances) = pair
-        return part.shard.vectors.best_of(vector, ids[distances <= limit], CANDIDATES, cutoff)
+        return part.shard.vectors.best_of(vector, ids[distances <= limit], cutoff)
 
     return search.each([*zip(parts, near, strict=True)], rescored)
 

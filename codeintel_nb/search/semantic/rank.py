@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from ...embedding.embedder import embedder_input
+from ...embedding.embedder import StaticEmbedder, embedder_input
 from ...errors import EmbeddingError
 from ...index.shard.vectors import DIGITS
 from ..fusion import K, reciprocal_rank_fusion
@@ -249,13 +249,13 @@ def _pieces(found: list[Found], places: list[Place]) -> list[Piece]:
 def _refined(by_shard: list[Found], by_vectors: list[Scored], plan: SearchPlan) -> list[Ranked]:
     """Rescore one embedder's closest chunks by exact vectors; the rest follow.
 
-    Chunks of an endpoint are not rescored, as that would need a request.
+    Only the shipped table is exact and fast enough: an endpoint would need a request.
     """
     if not by_vectors:
         return []
     own = by_shard[by_vectors[0][0][0]].space
     embedder, vector = plan.embedders[own], plan.vector(own)
-    if vector is None or embedder.is_remote:
+    if vector is None or not isinstance(embedder, StaticEmbedder):
         return [Ranked(_candidate(by_shard, *place), score) for place, score in by_vectors]
     near, far = by_vectors[:REFINED], by_vectors[REFINED:]
     inputs = []
