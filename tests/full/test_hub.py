@@ -6,9 +6,10 @@ import os
 import random
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -75,6 +76,7 @@ class Hub:
             "HUB_PROXY": proxy,
             "HUB_BIN": str(BIN),
         }
+        self.proxy_group = 0  # of processes; known once the hub answers
         (work / "config").mkdir()
         self.configuration = work / "jupyterhub_config.py"
         self.configuration.write_text(CONFIGURATION)
@@ -101,6 +103,12 @@ class Hub:
         for user in ("alice", BOB):
             # also stops the user's servers, which run in their own process sessions
             self.api("DELETE", f"users/{quote(user, safe='')}")
+
+    def end_proxy(self) -> None:
+        """End the proxy, whose node outlives the script that the hub ends."""
+        if self.proxy_group:
+            with suppress(ProcessLookupError):
+                os.killpg(self.proxy_group, signal.SIGTERM)
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +155,7 @@ def hub(tmp_path_factory, proxy):
         ]
         stack.enter_context(running(redis, work / "redis.log"))
         made = Hub(work, f"redis://127.0.0.1:{port}", proxy)
+        stack.callback(made.end_proxy)
         stack.enter_context(
             running(
                 [BIN / "jupyterhub", "-f", made.configuration],
@@ -156,6 +165,7 @@ def hub(tmp_path_factory, proxy):
             )
         )
         until(lambda: ask("GET", f"{made.url}/hub/api/").status == 200)
+        made.proxy_group = int((work / "proxy.pid").read_text())
         stack.callback(made.stop)
         yield made
 
