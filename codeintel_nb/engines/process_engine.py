@@ -49,6 +49,7 @@ class _Process:
         self._child = spawn(module, self._stderr, root)
         self._write_lock = threading.Lock()
         self._is_late = False
+        self._is_answered = True  # the last search, with nothing left in the pipe
         with suppress(OSError):  # it has died, as ``is_started`` will say
             self.send(Start(settings, str(root)))
 
@@ -92,10 +93,12 @@ class _Process:
         """
         assert self._child.stdout is not None
         timeout_s = search.limit.timeout_s
+        self._is_answered = False
         try:
             with self._killed_after(None if timeout_s is None else timeout_s + GRACE_S):
                 self.send(search)
                 answer = read_frame(self._child.stdout)
+            self._is_answered = not self._is_late
         except (EOFError, OSError):
             how = how_it_ended(self._child.wait(), self._stderr)
             if self._is_late:
@@ -104,17 +107,15 @@ class _Process:
                 f"The process of this search {how} Other searches continue. If it happens again, "
                 "a file of the index may be damaged. Run: codeintel doctor"
             ) from None
-        except BaseException:  # the rest of the answer would be read by the next search
-            self._child.kill()
-            raise
         if isinstance(answer, Exception):
             raise answer
         result: Answer = answer
         return result
 
     @property
-    def is_alive(self) -> bool:
-        return self._child.poll() is None
+    def is_reusable(self) -> bool:
+        """Whether the process lives, and its next frame would answer the next search."""
+        return self._is_answered and self._child.poll() is None
 
     def end(self) -> None:
         end(self._child)
@@ -206,7 +207,7 @@ class ProcessEngine:
         with suppress(Empty):
             while True:
                 process = self._idle.get(timeout=max(0.001, ends_at - time.monotonic()))
-                if process.is_alive:
+                if process.is_reusable:
                     return process
                 self._discard(process)
         return None
@@ -239,7 +240,7 @@ class ProcessEngine:
 
     def _give_back(self, process: _Process) -> None:
         with self._lock:
-            if process.is_alive and not self._closed:
+            if process.is_reusable and not self._closed:
                 self._idle.put(process)
                 return
         self._discard(process)
