@@ -48,7 +48,8 @@ def write_frame(stream: IO[bytes], value: Any) -> None:
 def read_frame(stream: IO[bytes]) -> Any:
     """Return the next value; EOFError if the other end is gone."""
     head = stream.read(_LENGTH)
-    data = stream.read(int.from_bytes(head, "little")) if len(head) == _LENGTH else b""
-    if not data:
+    length = int.from_bytes(head, "little")
+    data = stream.read(length) if len(head) == _LENGTH else b""
+    if len(data) < max(1, length):  # the other end died within the frame
         raise EOFError
     return pickle.loads(data)

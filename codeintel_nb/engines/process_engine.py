@@ -67,9 +67,13 @@ class _Process:
             yield
             return
 
+        is_over, lock = False, threading.Lock()
+
         def kill() -> None:
-            self._is_late = True
-            self._child.kill()
+            with lock:  # not the next search's process, if this block has just ended
+                if not is_over:
+                    self._is_late = True
+                    self._child.kill()
 
         timer = threading.Timer(limit_s, kill)
         timer.daemon = True
@@ -78,6 +82,8 @@ class _Process:
             yield
         finally:
             timer.cancel()
+            with lock:
+                is_over = True
 
     def send(self, frame: Any) -> None:
         assert self._child.stdin is not None
@@ -101,9 +107,10 @@ class _Process:
             self._is_answered = not self._is_late
         except (EOFError, OSError):
             how = how_it_ended(self._child.wait(), self._stderr)
-            if self._is_late:
-                how = "did not end in time and was stopped."
-            raise _Died(
+            kind: type[EngineError] = _Died
+            if self._is_late:  # nor would it end in time elsewhere
+                kind, how = EngineError, "did not end in time and was stopped."
+            raise kind(
                 f"The process of this search {how} Other searches continue. If it happens again, "
                 "a file of the index may be damaged. Run: codeintel doctor"
             ) from None

@@ -3,11 +3,13 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 
-from codeintel_nb.errors import CodeIntelError, IndexingCancelled
+from codeintel_nb.errors import CodeIntelError, EngineError, IndexingCancelled
 from codeintel_nb.index.store import Store, read_snapshot
 from codeintel_nb.index.update.processes import MODULE
 from tests.conftest import write_tree
@@ -70,6 +72,24 @@ def test_idle_process_ends_after_a_while(shop, save):
         assert time.monotonic() < ends, "it is still there"
         time.sleep(0.05)
     assert save(text="later = 1\n").indexed == 1
+
+
+def test_process_killed_within_a_line_of_output_says_so(shop, tree, monkeypatch):
+    def spawn(module, stderr, folder, environment):
+        dying = (
+            "import os, signal, sys\n"
+            "sys.stdin.readline()\n"
+            'os.write(1, b\'{"type":"report","repository":"sh\')\n'
+            "os.kill(os.getpid(), signal.SIGKILL)"
+        )
+        return subprocess.Popen(
+            [sys.executable, "-c", dying],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
+        )  # fmt: skip
+
+    monkeypatch.setattr("codeintel_nb.index.update.processes.spawn", spawn)
+    with pytest.raises(EngineError, match="killed by SIGKILL"):
+        shop.index(tree, name="shop", rebuild=True)
 
 
 def test_killed_idle_process_is_replaced(shop, save):

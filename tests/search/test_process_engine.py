@@ -1,5 +1,6 @@
 """Searches by meaning in processes beside a server: same hits, on all cores, and none lost."""
 
+import io
 import os
 import pickle
 import signal
@@ -13,6 +14,7 @@ import pytest
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.engines.engine import Limit, Target
+from codeintel_nb.engines.frames import read_frame, write_frame
 from codeintel_nb.engines.process_engine import ProcessEngine
 from codeintel_nb.errors import EngineError, SearchError, named_error
 from codeintel_nb.index.store import Store
@@ -119,8 +121,17 @@ def test_late_process_is_stopped(engine, monkeypatch):
         os.kill(process, signal.SIGSTOP)
     with pytest.raises(EngineError, match="did not end in time"):
         workspace.semantic_search("total price", timeout_s=0.3)
+    assert len(processes()) == 1, "another process would not have ended in time either"
     for process in processes():
         os.kill(process, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("length", [0, 3, 8, 9, -1])
+def test_frame_cut_off_is_no_answer(length):
+    stream = io.BytesIO()
+    write_frame(stream, {"hits": [*range(1000)]})
+    with pytest.raises(EOFError):
+        read_frame(io.BytesIO(stream.getvalue()[:length]))
 
 
 def test_interrupted_answer_is_not_taken_for_the_next(engine, monkeypatch):

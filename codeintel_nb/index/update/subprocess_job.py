@@ -73,6 +73,12 @@ class Cancelled(Exception):
     """Cancellation of unfinished work."""
 
 
+def whole_lines(pipe: IO[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a child's output, without one that its death cut off."""
+    with suppress(ValueError):  # closed by ``end``
+        yield from (line for line in pipe if line.endswith(b"\n"))
+
+
 class Output:
     """A child's output, read line by line on a thread."""
 
@@ -83,7 +89,7 @@ class Output:
 
     def _read(self) -> None:
         assert self._child.stdout is not None
-        for line in self._child.stdout:
+        for line in whole_lines(self._child.stdout):
             self._lines.put(line)
         self._lines.put(b"")
 

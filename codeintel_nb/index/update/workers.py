@@ -29,7 +29,7 @@ from ..store import Store
 from .known_vectors import known_vectors
 from .parse_guard import MAX_CRASHES, ParseGuard, crashed_file
 from .ranges import Range, RangeBuilder, RangeProgress, RangeResult
-from .subprocess_job import STOP, Failure, JobInput, ask, end, how_it_ended, spawn
+from .subprocess_job import STOP, Failure, JobInput, ask, end, how_it_ended, spawn, whole_lines
 from .work import Work
 
 MIN_RANGES = 4  # per worker; with fewer, ranges are read in pieces
@@ -113,9 +113,8 @@ class _Worker:
 
     def _read(self, lines: queue.Queue[tuple[_Worker, bytes]]) -> None:
         assert self.child.stdout is not None
-        with suppress(ValueError):  # closed by ``close``
-            for line in self.child.stdout:
-                lines.put((self, line))
+        for line in whole_lines(self.child.stdout):
+            lines.put((self, line))
         lines.put((self, b""))
 
     def _write(self) -> None:
