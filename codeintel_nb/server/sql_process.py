@@ -84,9 +84,10 @@ class SqlChildren:
         child, errors = self._take()
         try:
             out = _exchange(child, msgspec.json.encode(query, enc_hook=str) + b"\n", bounds)
+            status = child.wait()
             first, newline, rest = out.partition(b"\n")
-            if not newline:
-                raise _died(child.wait(), errors, memory_bytes)
+            if status or not newline:  # a child that died may have sent some of the rows
+                raise _died(status, errors, memory_bytes)
             reply: Header | Failure = msgspec.json.decode(first, type=Header | Failure)
             if isinstance(reply, Failure):
                 raise reply.exception()
@@ -103,7 +104,8 @@ class SqlChildren:
         finally:
             end(child)
             errors.close()
-            self._prepare()
+            with suppress(OSError):  # no memory for a spare: the next query starts its child
+                self._prepare()
 
     def close(self) -> None:
         with self._lock:

@@ -1,13 +1,18 @@
+import errno
 import os
+import subprocess
+import sys
+import tempfile
 import threading
 
+import msgspec
 import psutil
 import pytest
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import EngineError, SearchError
 from codeintel_nb.search.query import Bounds
-from codeintel_nb.server.sql_process import SqlChildren
+from codeintel_nb.server.sql_process import Header, SqlChildren
 from tests.live import children_of
 from tests.sql_attempts import ATTEMPTS
 
@@ -29,6 +34,43 @@ def run(children):
         return children.run(statement, scope, "me", Bounds.within(deadline, cancel), rows, memory)
 
     return run
+
+
+ANSWER = msgspec.json.encode(Header(["n"], ["INTEGER"], False, {})) + b"\n"
+
+
+def dying_child(rows, status):
+    """Return a stand-in for ``SqlChildren._start``: a child that sends rows, then ends so."""
+    program = f"import os, sys\nsys.stdin.readline()\nos.write(1, {ANSWER + rows!r})\n{status}"
+
+    def start(children):
+        errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by ``run``)
+        command = [sys.executable, "-c", program]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": errors}
+        return subprocess.Popen(command, **pipes), errors
+
+    return start
+
+
+def test_rows_cut_off_by_a_death_are_no_answer(run, monkeypatch):
+    killed = dying_child(b"[[1],[2],[3", "os.kill(os.getpid(), 9)")
+    monkeypatch.setattr(SqlChildren, "_start", killed)
+    with pytest.raises(SearchError, match=r"exceeds its memory limit"):
+        run("select 1 as n")
+
+
+def test_answer_needs_no_spare(run, monkeypatch):
+    """No memory is left for the child of the next query."""
+    starts = []
+
+    def start(children):
+        if starts:
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        starts.append(children)
+        return dying_child(b"[[1]]", "os._exit(0)")(children)
+
+    monkeypatch.setattr(SqlChildren, "_start", start)
+    assert run("select 1 as n").table().rows() == [(1,)]
 
 
 @pytest.fixture(scope="module")
