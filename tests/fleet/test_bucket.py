@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from codeintel_nb import Workspace
 from codeintel_nb.engines.fleet.host import ShardHost
 from codeintel_nb.engines.fleet.in_process import InProcessFleet
 from codeintel_nb.index.buckets.bucket import Bucket
-from codeintel_nb.index.buckets.copies import COPIED
+from codeintel_nb.index.buckets.copies import COPIED, CopiedShards
 from codeintel_nb.index.buckets.mirror import bytes_below, mirror_folder
 from codeintel_nb.index.buckets.upload import upload
 from codeintel_nb.index.shard.cache import CHECK_S
@@ -119,6 +120,24 @@ def test_hosts_copy_their_shards_and_answer_like_one_machine(
             total += len(copies)
             assert not list(folder.glob("**/.copying-*"))
         assert total == 2 * len(shards)
+
+
+def test_shard_is_copied_once_for_many_requests(driver, mirrored, tmp_path, monkeypatch):
+    begun, gate = [], threading.Event()
+    shards = CopiedShards(Store(driver.home).root, driver, tmp_path)
+
+    def copy(key):
+        begun.append(key)
+        gate.wait(60)
+
+    monkeypatch.setattr(shards, "_run", copy)
+    key = (next(iter(shards._places)) / "v8/repositories/one/shards/two").as_posix()
+    for _ in range(6):
+        with pytest.raises(FileNotFoundError):
+            shards.open(key)
+    gate.set()
+    shards._pool.shutdown()
+    assert begun == [key]
 
 
 def test_copies_stay_within_their_limit(driver, mirrored, asked, tmp_path, monkeypatch):

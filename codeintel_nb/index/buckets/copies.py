@@ -113,8 +113,8 @@ class CopiedShards(Shards):
     def _copy(self, key: str) -> None:
         """Begin to copy a shard, unless a copy is running; raise the last attempt's error."""
         with self._copies:
-            problem = self._copying.pop(key, None)
-            if problem is None or problem:
+            problem = self._copying.get(key)
+            if problem != "":
                 self._copying[key] = ""
                 self._pool.submit(self._run, key)
         if problem:
@@ -136,7 +136,7 @@ class CopiedShards(Shards):
                     copy_shard(bucket, path, folder)
                 self._keep(key, bytes_below(folder))
         except Exception as error:  # the driver searches the shard, and reports the reason
-            self._copying[key] = str(error)
+            self._copying[key] = str(error) or type(error).__name__
             return
         self._copying.pop(key, None)
 
