@@ -199,6 +199,36 @@ def test_fault_of_a_host_is_named_and_others_build(tmp_path, tree, monkeypatch):
         assert len(set(workspace.search_text("function_", limit=5_000)["path"])) == 120
 
 
+class FailsAtOnce(Failing):
+    """One host, whose first two builds fail in the same moment."""
+
+    failed_together = 0
+
+    def hosts(self):
+        return ["thread-0"]
+
+    def _states(self, host, names):
+        states = host._builds.states(names)
+        if len(names) < 2 or any(one.result is None for one in states.values()):
+            return dict.fromkeys(names, BuildState(None, None, None))
+        self.failed_together = len(names)
+        return super()._states(host, names)
+
+
+def test_two_builds_of_a_host_fail_at_once(tmp_path, tree, monkeypatch):
+    fleets = []
+
+    def make(*settings):
+        fleets.append(FailsAtOnce(*settings))
+        return fleets[-1]
+
+    with built_here(tmp_path, monkeypatch, make) as workspace:
+        report = workspace.index(tree)
+    assert fleets[0].failed_together == 2
+    assert report.files == 120
+    assert "thread-0: OSError: [Errno 28]" in report.cluster_problem
+
+
 def test_failed_build_keeps_the_parts_of_others(tmp_path, tree, monkeypatch):
     """The host at a range fails: the build ends, and what others built stays."""
 

@@ -197,6 +197,8 @@ class FleetBuild:
         states: Mapping[str, dict[str, BuildState]] = self._ask(calls)
         for host, own in states.items():
             for name, number in list(self._running[host].items()):
+                if name not in self._running[host]:
+                    break  # the host was given up for another of its builds
                 state = own.get(name)
                 if state is None:  # a new host under the name of an old one
                     self._again(host, name)
