@@ -11,9 +11,10 @@ from codeintel_nb import Scope, Workspace
 from codeintel_nb.embedding.embedder import default_embedder
 from codeintel_nb.index.shard.shard import Shard
 from codeintel_nb.index.store import Store, read_snapshot, write_snapshot
+from codeintel_nb.index.update import write_lock
 from codeintel_nb.index.update.compact import MAX_SMALL_SHARDS, compact, compact_in_child
 from codeintel_nb.index.update.updater import update
-from codeintel_nb.index.update.write_lock import COMPACTING, one_writer, sweep
+from codeintel_nb.index.update.write_lock import COMPACTING, acquire_lock, one_writer, sweep
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import worktree
 from tests.conftest import write_tree
@@ -192,6 +193,34 @@ def test_sweep_removes_a_killed_merge_but_not_a_running_one(setup):
     with one_writer(stored):
         sweep(stored, read_snapshot(stored.folder), 600)
     assert not list(stored.shards.glob(f"{COMPACTING}*"))
+
+
+def test_sweep_spares_a_merge_that_begins_beside_it(setup, monkeypatch):
+    stored, *_ = setup
+    is_compacting = write_lock._is_compacting
+
+    def begin_after(one):
+        was_compacting = is_compacting(one)
+        (stored.shards / f"{COMPACTING}new").mkdir()
+        return was_compacting
+
+    monkeypatch.setattr(write_lock, "_is_compacting", begin_after)
+    with one_writer(stored):
+        sweep(stored, read_snapshot(stored.folder), 600)
+    assert (stored.shards / f"{COMPACTING}new").is_dir()
+
+
+def test_one_merge_at_a_time(setup):
+    stored, configured, _, _ = setup
+    before = shards_of(stored)
+    lock = acquire_lock(stored.folder / "compact.lock", 0)
+    try:
+        compact_in_child(configured, stored.repository)  # another one runs: no error
+    finally:
+        lock.release()
+    assert shards_of(stored) == before
+    compact_in_child(configured, stored.repository)
+    assert len(shards_of(stored)) < len(before)
 
 
 @pytest.mark.slow

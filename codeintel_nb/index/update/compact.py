@@ -242,10 +242,12 @@ def _one_compactor(stored: StoredRepository) -> Iterator[bool]:
     """
     from filelock import Timeout
 
-    try:
-        with storage_errors(stored.folder):
+    with storage_errors(stored.folder):
+        try:
             lock = acquire_lock(stored.folder / "compact.lock", 0)
-    except Timeout:
+        except Timeout:  # an OSError, too
+            lock = None
+    if lock is None:
         yield False
         return
     try:

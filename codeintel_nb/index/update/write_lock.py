@@ -68,8 +68,9 @@ def sweep(stored: StoredRepository, snapshot: Snapshot, retired_age_s: float) ->
     now = time.time()
     young = {shard_id: at for shard_id, at in snapshot.retired.items() if now - at < retired_age_s}
     removed = []
+    folders = [*stored.shards.iterdir()]  # before the lock is tried: a later merge is not listed
     compacting = _is_compacting(stored)
-    for folder in stored.shards.iterdir():
+    for folder in folders:
         if (
             folder.name not in live
             and folder.name not in young
