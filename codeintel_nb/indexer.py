@@ -24,6 +24,7 @@ from .index.shard.cache import Shards
 from .index.store import REMOVED, Store, StoredRepository
 from .index.update.report import NOTHING, ONLY_SHARED, IndexReport, Progress
 from .index.update.stops import (
+    check_is_wanted,
     clear_rebuild,
     clear_stop,
     is_rebuild_due,
@@ -184,11 +185,9 @@ class Indexer:
         if only is None and not rebuild:
             left_out = self._freshness.left_out_changes(self._store.stored(repository))
             only = self._changed_paths(repository, left_out)
-        if not requested and self.is_stopped(repository.name):
-            raise IndexingCancelled(
-                f"Indexing {repository.name!r} was stopped earlier. "
-                f"To resume, run: codeintel refresh {repository.name}"
-            )
+        if not requested:
+            present = {stored.repository.name for stored in self._repositories.all()}
+            check_is_wanted(folder, repository.name, present)
         if cancel is not None and cancel.is_set():
             raise self._stopped(repository, cancel, None)
         clear_stop(folder)

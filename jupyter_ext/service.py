@@ -255,7 +255,7 @@ class Service(SharedService):
 
         def remove() -> set[str]:
             present = {one: self.workspace.present_name(one) for one in added}
-            removed = self.workspace.remove(name)
+            removed = self.remove_index(name)
             return {removed, *(one for one in added if present[one] == removed)}
 
         names = await asyncio.get_running_loop().run_in_executor(self.calls.searching, remove)

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from ..errors import CodeIntelError, SourceError, named_error
+from ..errors import CodeIntelError, ScopeError, SourceError, named_error
 from ..index.update.report import IndexReport
 from ..index.watch.watcher import Watcher
 from ..operations.answers import Health, JobState, ScopeAnswer, SessionsAnswer, SessionState
@@ -234,7 +234,14 @@ class SharedService:
         return self.jobs.start(repository, request.rebuild)
 
     async def _remove_repository(self, request: RemoveRequest, caller: Caller) -> None:
-        await self.calls.run_in_thread(lambda: self.workspace.remove(request.name))
+        await self.calls.run_in_thread(lambda: self.remove_index(request.name))
+
+    def remove_index(self, name: str) -> str:
+        """Remove a repository, and cancel its waiting runs; return its full name."""
+        removed = self.workspace.remove(name)
+        with suppress(ScopeError):  # there was no run
+            self.jobs.cancel(removed)
+        return removed
 
     async def _get_job(self, request: JobRequest, caller: Caller) -> JobState:
         return self.jobs.state(request.name)

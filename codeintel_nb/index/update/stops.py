@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
 from pathlib import Path
 
@@ -104,6 +104,21 @@ def stopped_run(
         f"Indexing {name!r} was stopped {stop.describe()}. "
         f"{kept()}. To resume, run: codeintel refresh {name}"
     )
+
+
+def check_is_wanted(folder: Path, name: str, present: Set[str]) -> None:
+    """Check whether a run that nobody requested may begin; ``present`` are all repositories.
+
+    Raises
+    ------
+    IndexingCancelled : the repository was removed, or its last run stopped, by a person.
+    """
+    if name not in present:  # while the run waited in a queue
+        raise IndexingCancelled(f"{name!r} was removed; it is not indexed again.")
+    if read_stop(folder) is not None:
+        raise IndexingCancelled(
+            f"Indexing {name!r} was stopped earlier. To resume, run: codeintel refresh {name}"
+        )
 
 
 def is_rebuild_due(folder: Path) -> bool:
