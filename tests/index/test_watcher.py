@@ -1,5 +1,6 @@
 """Watcher: changed files are indexed automatically."""
 
+import errno
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from codeintel_nb.index.shard.shard import Shard
 from codeintel_nb.index.store import Store, read_snapshot
 from codeintel_nb.index.update import build as building
 from codeintel_nb.index.update.stops import write_stop
+from codeintel_nb.index.watch import watcher as watching
 from codeintel_nb.sources.repository import package_at
 from tests.conftest import write_tree
 from tests.sources.test_repository import installed
@@ -384,6 +386,39 @@ def test_changing_ignored_file_triggers_no_update(watched, tree):
         time.sleep(0.3)
     time.sleep(1)
     assert generation(shop) == before
+
+
+def test_update_without_memory_for_a_process_is_tried_again(watched, tree, monkeypatch):
+    shop, _, _, failures = watched
+    shop.indexer._processes.end_idle()
+    start = subprocess.Popen
+
+    def fail(*_, **__):
+        monkeypatch.setattr(subprocess, "Popen", start)
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(subprocess, "Popen", fail)
+    (tree / "late.py").write_text("def late_arrival(): ...\n")
+    until(lambda: shop.symbols("late_arrival"))
+    assert [message for _, message in failures] == [
+        "'shop' was not updated: [Errno 11] Resource temporarily unavailable."
+    ]
+
+
+def test_watching_that_fails_is_tried_again(shop, tree, monkeypatch):
+    failures, events = [], watching.FolderEvents
+
+    def fail(*_):
+        monkeypatch.setattr(watching, "FolderEvents", events)
+        raise RuntimeError("no threads")
+
+    monkeypatch.setattr(watching, "FolderEvents", fail)
+    watcher = shop.watch(failed=lambda name, message: failures.append(message))
+    (tree / "late.py").write_text("def late_arrival(): ...\n")
+    until(lambda: shop.symbols("late_arrival"))
+    watcher.close()
+    (message,) = failures
+    assert message.startswith("'shop' cannot be watched at the moment: no threads.")
 
 
 @pytest.mark.slow

@@ -79,20 +79,23 @@ class Watcher:
         self._notices.close()
 
     def _follow(self, repository: Repository, over: threading.Event) -> None:
+        delay_s = 0.0
         while not over.is_set():
             try:
                 repository = self._follow_folder(repository, over)
+                delay_s = 0.0
             except CodeIntelError as error:
                 self._report(repository.name, str(error))
                 self._wait_for_root(repository, over)
-            except Exception as error:  # report it; the other threads continue
+            except Exception as error:  # report it, and try again
                 if not over.is_set() and os.path.isdir(repository.root):
-                    self._failed(
+                    delay_s = min(MAX_RETRY_S, 2 * delay_s or MIN_RETRY_S)
+                    self._report(
                         repository.name,
-                        f"{repository.name!r} cannot be watched: {error}. "
+                        f"{repository.name!r} cannot be watched at the moment: {error}. "
                         f"To update its index, run: codeintel index {repository.root}",
                     )
-                    return
+                    over.wait(delay_s)
             self._wait_for_folder(repository, over)
 
     def _follow_folder(self, repository: Repository, over: threading.Event) -> Repository:
@@ -187,11 +190,13 @@ class Watcher:
             self._update(repository, paths)
             success = True
             self._reported.pop(repository.name, None)
-        except CodeIntelError as error:
+        except (CodeIntelError, OSError, RuntimeError) as error:  # such as no memory for a process
             # then _wait_for_folder waits for it
             is_away = isinstance(error, SourceError) and not os.path.isdir(repository.root)
             if not is_away:
-                self._report(repository.name, str(error))
+                is_own = isinstance(error, CodeIntelError)
+                why = str(error) if is_own else f"{repository.name!r} was not updated: {error}."
+                self._report(repository.name, why)
         over.wait(min(MAX_PAUSE_S, PAUSE * (time.monotonic() - began)))
         return success
 
