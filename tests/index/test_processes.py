@@ -11,7 +11,7 @@ import pytest
 
 from codeintel_nb.errors import CodeIntelError, EngineError, IndexingCancelled
 from codeintel_nb.index.store import Store, read_snapshot
-from codeintel_nb.index.update.processes import MODULE
+from codeintel_nb.index.update.processes import MODULE, IndexProcess
 from tests.conftest import write_tree
 from tests.live import children_of
 
@@ -90,6 +90,22 @@ def test_process_killed_within_a_line_of_output_says_so(shop, tree, monkeypatch)
     monkeypatch.setattr("codeintel_nb.index.update.processes.spawn", spawn)
     with pytest.raises(EngineError, match="killed by SIGKILL"):
         shop.index(tree, name="shop", rebuild=True)
+
+
+@pytest.mark.parametrize("stays", [False, True])
+def test_interruption_before_the_job_is_sent_leaves_no_process(
+    shop, tree, save, monkeypatch, stays
+):
+    save()
+    (idle,) = processes()
+
+    def interrupted(process, job):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(IndexProcess, "send", interrupted)
+    with pytest.raises((KeyboardInterrupt, IndexingCancelled)):
+        save(text="another = 1\n") if stays else shop.index(tree, name="shop", rebuild=True)
+    assert processes() == ([] if stays else [idle])
 
 
 def test_killed_idle_process_is_replaced(shop, save):

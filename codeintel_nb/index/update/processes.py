@@ -100,6 +100,16 @@ class IndexProcess:
         shutil.rmtree(self._scratch, ignore_errors=True)
 
 
+@contextmanager
+def _ended_if_interrupted(process: IndexProcess) -> Iterator[None]:
+    """End the process if the block is interrupted, by Ctrl-C for example."""
+    try:
+        yield
+    except BaseException:
+        process.end()
+        raise
+
+
 class IndexProcesses:
     """Processes of a home; one may stay idle after its job.
 
@@ -145,7 +155,7 @@ class IndexProcesses:
     def _take(self, job: Update | Compaction) -> IndexProcess:
         process = self._take_idle()
         if process is not None:
-            with suppress(OSError):  # it has just died
+            with _ended_if_interrupted(process), suppress(OSError):  # it has just died
                 if process.is_alive and process.environment == os.environ:
                     process.is_reused = True
                     process.send(job)
@@ -155,8 +165,8 @@ class IndexProcesses:
 
     def _started(self, job: Update | Compaction) -> IndexProcess:
         process = IndexProcess(self._folder, ON_CLUSTER if job.settings.cluster else MODULE)
-        with suppress(OSError):  # it has died: its output ends, and ``wait`` says how
-            process.send(job)
+        with _ended_if_interrupted(process), suppress(OSError):
+            process.send(job)  # if it has died, its output ends, and ``wait`` says how
         return process
 
     def _take_idle(self) -> IndexProcess | None:

@@ -36,12 +36,16 @@ def spawn(
     folder: Path,
     environment: Mapping[str, str] = MappingProxyType({}),
 ) -> subprocess.Popen[bytes]:
-    """Start ``python -m module`` with pipes and stderr to ``said``."""
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", module],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
-        env={**_environment(), **environment}, cwd=folder, start_new_session=True,
-    )  # fmt: skip
+    """Start ``python -m module`` with pipes and stderr to ``said``, closed if that fails."""
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", module],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
+            env={**_environment(), **environment}, cwd=folder, start_new_session=True,
+        )  # fmt: skip
+    except BaseException:
+        said.close()
+        raise
 
 
 def ask(child: subprocess.Popen[bytes], job: bytes) -> None:
