@@ -13,13 +13,14 @@ import pytest
 
 from codeintel_nb import Workspace
 from codeintel_nb.embedding.embedder import default_embedder
-from codeintel_nb.errors import EngineError, ShardError
+from codeintel_nb.errors import EngineError, IndexingCancelled, ShardError
 from codeintel_nb.index.shard.shard import Shard
 from codeintel_nb.index.store import Store, read_snapshot, write_snapshot
 from codeintel_nb.index.update.plan import plan_update
 from codeintel_nb.index.update.updater import update
 from codeintel_nb.index.update.write_lock import one_writer, sweep
 from codeintel_nb.settings import Settings
+from codeintel_nb.sources import document
 from codeintel_nb.sources.repository import worktree
 from tests.conftest import write_tree
 
@@ -55,6 +56,39 @@ def test_a_first_run_indexes_everything(setup):
         path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file()
     )
     assert read_snapshot(stored.folder).complete
+
+
+@pytest.mark.parametrize("end", [IndexingCancelled, RuntimeError])
+def test_files_read_by_lines_are_parsed_after_a_stopped_run(setup, monkeypatch, end):
+    _, stored, tree, configured = setup
+    write_tree(tree, {"a/first.py": "def first_one(): ...\n"})
+    cut = document.document_of
+
+    def fail(path, *rest):
+        if path == "a/first.py":
+            raise ValueError("a fault of the grammar")
+        return cut(path, *rest)
+
+    def run(stopped=lambda: False):
+        place = stored, msgspec.structs.replace(configured, shard_bytes=200), default_embedder()
+        return update(*place, lambda progress: None, stopped=stopped)
+
+    def stopped_later():
+        if not read_snapshot(stored.folder).shards:
+            return False
+        if end is RuntimeError:
+            raise RuntimeError("a fault")
+        return True
+
+    monkeypatch.setattr(document, "document_of", fail)
+    with pytest.raises(end):
+        run(stopped_later)
+    assert "a/first.py" in paths_in(stored)
+    monkeypatch.setattr(document, "document_of", cut)
+    for _ in range(2):
+        run()
+        with Workspace(configured, follow=False) as workspace:
+            assert workspace.symbols("first_one")
 
 
 def test_second_run_reads_changed_files_and_embeds_new_chunks(setup):

@@ -77,9 +77,7 @@ def update(
                 f"Indexing {stored.repository.name!r} was cancelled. Files indexed so far are "
                 f"kept. To resume, run: codeintel refresh {stored.repository.name}"
             )
-        # before the snapshot: a search in between would treat refused files as changed
-        with storage_errors(stored.folder):
-            replace(stored.folder / "seen.json", msgspec.json.encode(plan.seen))
+        run.write_seen()
         snapshot = run.finish()
         if run.partial is not None:
             run.partial.delete()
@@ -261,7 +259,17 @@ class _Run:
     def _show(self) -> None:
         """Publish what was built so far, unless it is a rebuild: that replaces all at its end."""
         if self.is_changed and not self.replaced:
+            self.write_seen()
             self._write(complete=self.plan.snapshot.complete)
+
+    def write_seen(self) -> None:
+        """Record the files refused and those read by lines, before the snapshot with their shards.
+
+        Otherwise a search in between would read refused files again, and the next run would leave
+        files read by lines as they are.
+        """
+        with storage_errors(self.stored.folder):
+            replace(self.stored.folder / "seen.json", msgspec.json.encode(self.plan.seen))
 
     def finish(self) -> Snapshot:
         for path in self.plan.gone:
