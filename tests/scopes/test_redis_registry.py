@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 import json
 import logging
 import os
@@ -193,6 +194,25 @@ async def test_cancelled_waiter_does_not_cancel_the_others(redis, make):
         i in (0, 5) for i in range(10)
     ]
     assert [value for i, value in enumerate(met) if i not in (0, 5)] == [A] * 8
+
+
+@on_redis()
+async def test_cancelled_write_is_read_from_redis(redis, make):
+    """Redis does not report own writes, so only a read shows whether it was applied."""
+    one, other = make(), make()
+    for turns, clears, reads_first in itertools.product(range(6), (False, True), (False, True)):
+        await one.set("s", A)
+        if reads_first:  # a read that Redis answers before the write
+            one.evict_l1()
+            reading = asyncio.ensure_future(one.get("s"))
+        write = asyncio.ensure_future(one.clear("s") if clears else one.set("s", B))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        write.cancel()
+        await asyncio.wait([write, reading] if reads_first else [write])
+        await one.metrics()  # Redis has answered what was sent before
+        other.evict_l1()
+        assert await one.get("s") == await other.get("s"), (turns, clears, reads_first)
 
 
 @pytest.mark.parametrize(

@@ -256,7 +256,7 @@ class RedisRegistry(RedisSessions):
                 "Use globs in place of long lists."
             )
         now, epoch = self._clock(), self._epoch
-        with Change(self._waiting, session_id) as change:
+        with self._writing(session_id) as change:
             try:
                 *_, sessions = await self._ask(
                     [*self._writes(session_id, raw, now), ("ZCARD", self._used)]
@@ -281,7 +281,7 @@ class RedisRegistry(RedisSessions):
         """
         self._pinned.discard(session_id)
         epoch = self._epoch
-        with Change(self._waiting, session_id) as change:
+        with self._writing(session_id) as change:
             try:
                 had, *_ = await self._ask(
                     [

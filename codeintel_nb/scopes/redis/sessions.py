@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from ...errors import EngineError
 from ..scope import Scope
 from .cache import BATCH, RedisMemory
 from .client import Command
+from .values import Change
 
 
 class RedisSessions(RedisMemory):
@@ -168,6 +169,19 @@ class RedisSessions(RedisMemory):
     def _used_at(self, session_id: str) -> float:
         cached = self._l1.get(session_id)
         return self._clock() if cached is None else cached.used_at
+
+    @contextmanager
+    def _writing(self, session_id: str) -> Iterator[Change]:
+        """Watch a write of a session's value.
+
+        One that fails or is cancelled may have reached Redis, which does not report own writes.
+        """
+        with Change(self._waiting, session_id) as change:
+            try:
+                yield change
+            except BaseException:
+                self._outdate(session_id)
+                raise
 
     def _told(self, session_id: str) -> None:
         self._renewed[session_id] = self._clock()
