@@ -27,7 +27,11 @@ from codeintel_nb import Scope, Workspace
 from codeintel_nb.diagnostics.doctor import diagnose, network_file_system
 from codeintel_nb.errors import CodeIntelError, EngineError, SearchError, ShardError, SourceError
 from codeintel_nb.index.shard.cache import CHECK_S
-from codeintel_nb.search.text.ripgrep import rg_path
+from codeintel_nb.search.query import Bounds, TextQuery
+from codeintel_nb.search.text import rg_process
+from codeintel_nb.search.text.pattern import compile_pattern
+from codeintel_nb.search.text.rg_process import rg_path
+from codeintel_nb.search.text.ripgrep import count_in_shards
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.mounts import virtual_folders
 from codeintel_nb.sources.repository import worktree
@@ -482,7 +486,7 @@ def fake_rg(tmp_path, monkeypatch):
         path.write_bytes(script if isinstance(script, bytes) else f"#!/bin/sh\n{script}\n".encode())
         path.chmod(0o755)
         monkeypatch.setattr(
-            "codeintel_nb.search.text.ripgrep.sysconfig.get_path", lambda name: str(path.parent)
+            "codeintel_nb.search.text.rg_process.sysconfig.get_path", lambda name: str(path.parent)
         )
         rg_path.cache_clear()
 
@@ -509,21 +513,21 @@ def test_exhausted_resources_are_not_reported_as_a_broken_rg(shop, monkeypatch, 
     def popen(*given, **options):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("codeintel_nb.search.text.ripgrep.subprocess.Popen", popen)
+    monkeypatch.setattr("codeintel_nb.search.text.rg_process.subprocess.Popen", popen)
     with pytest.raises(EngineError) as error:
         shop.search_text(r"\p{Lu}\w+\<", regex=True)
     assert "reinstall" not in str(error.value)
 
 
 def test_missing_rg_is_named(shop, monkeypatch):
-    monkeypatch.setattr("codeintel_nb.search.text.ripgrep.shutil.which", lambda *_, **__: None)
+    monkeypatch.setattr("codeintel_nb.search.text.rg_process.shutil.which", lambda *_, **__: None)
     rg_path.cache_clear()
     with pytest.raises(EngineError, match="pip install --force-reinstall ripgrep"):
         shop.search_text(r"\p{Lu}\w+\<", regex=True)
     rg_path.cache_clear()
 
 
-def test_rg_killed_mid_line_returns_the_complete_hits(shop, fake_rg):
+def test_rg_stopped_mid_line_returns_the_complete_hits(shop, fake_rg):
     """The last line of its output is incomplete."""
     event = {
         "type": "match",
@@ -534,9 +538,35 @@ def test_rg_killed_mid_line_returns_the_complete_hits(shop, fake_rg):
         },
     }
     whole = json.dumps(event)
-    fake_rg(f"cat > /dev/null\nprintf '%s\\n' '{whole}'\nprintf '%s' '{whole[:40]}'\nkill -9 $$")
-    results = shop.search_text(r"\p{Lu}\w+\<", regex=True)
-    assert len(results.hits) == 1
+    printed = f"printf '%s\\n' '{whole}'\nprintf '%s' '{whole[:40]}'"
+    fake_rg(f"cat > /dev/null\n{printed}\nexec sleep 60")
+    results = shop.search_text(r"\p{Lu}\w+\<", regex=True, timeout_s=2.0)
+    assert (len(results.hits), results.reason) == (1, "time")
+
+
+@pytest.mark.parametrize("name", ["KILL", "BUS"])
+@pytest.mark.parametrize("pattern", [r"\p{Lu}\w+\<", r"\w", r"(?-u)cart\w+"])
+def test_rg_killed_by_the_system_is_an_error(shop, fake_rg, name, pattern):
+    """Without memory, or as a mapped file was cut short: no time limit was reached."""
+    fake_rg(f"kill -{name} $$")
+    with pytest.raises(EngineError, match=f"ripgrep program was killed by SIG{name}"):
+        shop.search_text(pattern, regex=True, limit=1)
+
+
+def test_shard_deleted_before_rg_opens_it_is_no_wrong_pattern(shop, monkeypatch):
+    """The caller then repeats the search with the new snapshot."""
+    start = rg_process._start
+
+    def start_late(options, *rest):
+        Path(options[-1]).unlink()
+        return start(options, *rest)
+
+    query = TextQuery(r"\w", regex=True)
+    (target,) = shop._repositories.view(Scope()).targets
+    folder = shop._engine.shard_of(target).folder
+    monkeypatch.setattr(rg_process, "_start", start_late)
+    with pytest.raises(FileNotFoundError, match=r"content\.bin"):
+        count_in_shards([folder], query, compile_pattern(query), Bounds())
 
 
 def test_hung_rg_is_killed_at_the_deadline(shop, fake_rg, tmp_path):

@@ -21,7 +21,7 @@ from ..index.update.write_lock import one_writer, sweep
 from ..index.watch.inotify import Inotify
 from ..operations.answers import Finding
 from ..output.progress import plural, size
-from ..search.text.ripgrep import rg_path
+from ..search.text.rg_process import rg_path
 from ..settings import Settings
 from ..sources.document import BY_LINES
 from ..sources.languages.grammar_folder import use_grammar_folder

@@ -25,7 +25,7 @@ from codeintel_nb.embedding.embedder import Embedder, default_embedder
 from codeintel_nb.index.shard.codes import decode
 from codeintel_nb.index.shard.shard import Shard
 from codeintel_nb.index.store import Store, read_snapshot
-from codeintel_nb.search.text.ripgrep import rg_path
+from codeintel_nb.search.text.rg_process import rg_path
 from tests.benchmarks.conftest import children_s, show
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.slow]

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from codeintel_nb.exchange import read_address
-from codeintel_nb.search.text.ripgrep import rg_path
+from codeintel_nb.search.text.rg_process import rg_path
 from tests.benchmarks.conftest import Corpus, show
 
 pytestmark = pytest.mark.benchmark

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from codeintel_nb import Workspace
-from codeintel_nb.search.text.ripgrep import rg_path
+from codeintel_nb.search.text.rg_process import rg_path
 from tests.benchmarks.conftest import FULL, show
 from tests.conftest import write_tree
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from codeintel_nb.search.text.ripgrep import rg_path
+from codeintel_nb.search.text.rg_process import rg_path
 from tests.benchmarks.conftest import FULL, Corpus, median_ms, show
 from tests.benchmarks.test_text_speed import _lines
 from tests.live import TOKEN, running

@@ -18,7 +18,7 @@ import pytest
 
 from codeintel_nb import Scope
 from codeintel_nb.search.query import MAX_HITS
-from codeintel_nb.search.text.ripgrep import rg_path
+from codeintel_nb.search.text.rg_process import rg_path
 from tests.benchmarks.conftest import FULL, Corpus, show
 
 pytestmark = pytest.mark.benchmark

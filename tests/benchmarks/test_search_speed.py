@@ -24,7 +24,7 @@ from codeintel_nb.index.shard.paths import PathTable
 from codeintel_nb.scopes.globs import PathMatcher
 from codeintel_nb.scopes.registry import MemoryRegistry
 from codeintel_nb.search.mask import compile_mask
-from codeintel_nb.search.text.ripgrep import rg_path
+from codeintel_nb.search.text.rg_process import rg_path
 from tests.benchmarks.conftest import median_ms, show
 
 pytestmark = pytest.mark.benchmark

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from codeintel_nb.search.query import MAX_HITS
-from codeintel_nb.search.text.ripgrep import rg_path
+from codeintel_nb.search.text.rg_process import rg_path
 from tests.benchmarks.conftest import Corpus, median_ms, show
 
 pytestmark = pytest.mark.benchmark

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from codeintel_nb import Scope, Workspace
-from codeintel_nb.search.text.ripgrep import rg_path
+from codeintel_nb.search.text.rg_process import rg_path
 from tests.benchmarks.conftest import FULL, SITE, median_ms, show
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.slow]

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from codeintel_nb.diagnostics.doctor import diagnose
-from codeintel_nb.search.text.ripgrep import rg_path
+from codeintel_nb.search.text.rg_process import rg_path
 from codeintel_nb.settings import Settings
 from tests.jupyter_ext.test_jobs import many_files
 from tests.live import Notebook, Server

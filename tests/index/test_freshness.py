@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import SearchError, SourceError
 from codeintel_nb.index.update.processes import MODULE
-from codeintel_nb.search.text.ripgrep import rg_path
+from codeintel_nb.search.text.rg_process import rg_path
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.walk import Walk
 from tests.conftest import write_tree
@@ -350,7 +350,7 @@ TestEdits.settings = settings(
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_unindexed_files_match_like_ripgrep(tmp_path_factory, pieces, pattern):
-    from codeintel_nb.search.text.ripgrep import rg_path
+    from codeintel_nb.search.text.rg_process import rg_path
 
     here = tmp_path_factory.mktemp("loose")
     (here / "f.txt").write_bytes("".join(pieces).encode())

@@ -17,7 +17,7 @@ from codeintel_nb.embedding.embedder import default_embedder
 from codeintel_nb.index.store import Store
 from codeintel_nb.index.update.updater import update
 from codeintel_nb.search.query import MAX_HITS
-from codeintel_nb.search.text.ripgrep import rg_path
+from codeintel_nb.search.text.rg_process import rg_path
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import worktree
 from tests.conftest import write_tree

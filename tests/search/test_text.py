@@ -22,7 +22,7 @@ from codeintel_nb.search.text import plan as text_plan
 from codeintel_nb.search.text.literals import word_literal
 from codeintel_nb.search.text.pattern import is_lower
 from codeintel_nb.search.text.plan import plan_text
-from codeintel_nb.search.text.ripgrep import rg_path
+from codeintel_nb.search.text.rg_process import rg_path
 from codeintel_nb.search.text.unindexed import UnindexedTarget, search_unindexed
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import worktree

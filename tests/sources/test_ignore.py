@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from codeintel_nb.search.text.ripgrep import rg_path
+from codeintel_nb.search.text.rg_process import rg_path
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import worktree
 from codeintel_nb.sources.walk import UNREAD_RULES, Walk

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import re
-import shutil
-import subprocess
-import sysconfig
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from ...errors import EngineError, SearchError
-from ...index.shard.mapping import FILES_EXHAUSTED
+from ...errors import SearchError
 from ..query import Bounds, TextQuery
 from .matches import Match, MatchCollector
 from .pattern import Pattern
 from .ranges import Ranges
+from .rg_process import running_rg
 from .searchable import Searchable
 from .trigrams import NOTHING
 
@@ -31,19 +23,6 @@ MAX_ARGUMENTS = 500_000  # bytes of paths on a command line
 FEW = 1000  # requested hits: rg likely finds them long before it ends
 _OUTPUT = 256 << 10  # bytes of rg's output read at once
 _PLACE = re.compile(rb"^(\d+):(\d+):(\d+):", re.M)  # number, column and offset of a line
-
-
-@lru_cache(1)
-def rg_path() -> str:
-    """Return rg's path: pip's beside this Python, else the system's."""
-    beside = shutil.which("rg", path=sysconfig.get_path("scripts"))
-    path = beside or shutil.which("rg")
-    if path is None:
-        raise EngineError(
-            "This pattern needs the ripgrep program, which is missing. "
-            "Run: pip install --force-reinstall ripgrep"
-        )
-    return os.path.abspath(path)
 
 
 class Streamed(NamedTuple):
@@ -64,26 +43,14 @@ def stream(
     ranges = list(found_in.pieces())
     matches: list[Match] = []
     more = False
-    with _rg(
-        [*options_of(query, pattern), "--json", "--no-mmap", "-"], query, bounds, subprocess.PIPE
-    ) as process:
-        feeder = threading.Thread(
-            target=_feed, args=(process.stdin, [(shard, ranges)]), daemon=True
-        )
-        feeder.start()
-        try:
-            for match in _matches(_out(process), ranges):
-                if more := len(matches) == most:
-                    break
-                matches.append(match)
-            if more:
-                process.kill()  # or the feeder would block without a reader
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            feeder.join()
-    return Streamed(matches, not more and _was_cut(process, bounds), more)
+    options = [*options_of(query, pattern), "--json", "--no-mmap", "-"]
+    with running_rg(options, query, bounds, fed=[(shard, ranges)]) as rg:
+        for match in _matches(rg.out, ranges):
+            if more := len(matches) == most:
+                rg.stop()
+                break
+            matches.append(match)
+    return Streamed(matches, not more and rg.was_cut, more)
 
 
 def scan(
@@ -111,12 +78,10 @@ def scan(
     by_match = pattern.trigrams != NOTHING
     options += ["--only-matching", "--replace="] if by_match else ["--max-columns=1"]
     options += ["--line-buffered"] if collector.limit <= FEW else []
-    content = shard.folder / "content.bin"
-    if not content.exists():
-        raise FileNotFoundError(content)  # deleted: the caller retries on a new snapshot
-    with _rg([*options_of(query, pattern), *options, str(content)], query, bounds, None) as process:
+    contents = [shard.folder / "content.bin"]
+    with running_rg([*options_of(query, pattern), *options], query, bounds, contents) as rg:
         find, end = shard.view.find, shard.size
-        for lines, starts, offsets in _places(_out(process), by_match):
+        for lines, starts, offsets in _places(rg.out, by_match):
             at = np.minimum(np.searchsorted(within.ends, starts, "right"), len(within.begins) - 1)
             inside = (within.begins[at] <= starts) & (starts < within.ends[at])
             places = zip(
@@ -128,32 +93,20 @@ def scan(
             if not collector.take_all(
                 [(start, find(b"\n", offset, end), offset, line) for start, offset, line in places]
             ):
-                process.kill()
+                rg.stop()
                 break
-    return not collector.stopped and _was_cut(process, bounds)
+    return not collector.stopped and rg.was_cut
 
 
 def count_in_ranges(
     parts: Sequence[tuple[Searchable, Ranges]], query: TextQuery, pattern: Pattern, bounds: Bounds
 ) -> tuple[int, bool]:
     """Count matching lines; also return whether the bounds ended it."""
-    with _rg(
-        [*options_of(query, pattern), "--count", "--no-mmap", "-"], query, bounds, subprocess.PIPE
-    ) as process:
-        feeder = threading.Thread(
-            target=_feed,
-            args=(process.stdin, [(shard, [*ranges.pieces()]) for shard, ranges in parts]),
-            daemon=True,
-        )
-        feeder.start()
-        try:
-            count = int(_out(process).read() or b"0")
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            feeder.join()
-    return count, _was_cut(process, bounds)
+    fed = [(shard, [*ranges.pieces()]) for shard, ranges in parts]
+    options = [*options_of(query, pattern), "--count", "--no-mmap", "-"]
+    with running_rg(options, query, bounds, fed=fed) as rg:
+        count = int(rg.out.read() or b"0")
+    return count, rg.was_cut
 
 
 def count_in_shards(
@@ -161,24 +114,10 @@ def count_in_shards(
 ) -> tuple[int, bool]:
     """Count matching lines; also return whether the bounds ended it."""
     contents = [folder / "content.bin" for folder in folders]
-    for content in contents:
-        if not content.exists():
-            raise FileNotFoundError(content)
-    with _rg(
-        [
-            *options_of(query, pattern),
-            "--count",
-            "--no-filename",
-            "--mmap",
-            "--",
-            *map(str, contents),
-        ],
-        query,
-        bounds,
-        None,
-    ) as process:
-        count = sum(map(int, _out(process).read().split()))
-    return count, _was_cut(process, bounds)
+    options = [*options_of(query, pattern), "--count", "--no-filename", "--mmap"]
+    with running_rg(options, query, bounds, contents) as rg:
+        count = sum(map(int, rg.out.read().split()))
+    return count, rg.was_cut
 
 
 def files_with_matches(
@@ -205,13 +144,12 @@ def files_with_matches(
             length += len(rest[count].encode()) + 3
             count += 1
         try:
-            with _rg(
-                [*options, *(f"./{path}" for path in rest[:count])], query, bounds, None, root
-            ) as process:
-                output = _out(process).read()
+            own = [*options, *(f"./{path}" for path in rest[:count])]
+            with running_rg(own, query, bounds, folder=root) as rg:
+                output = rg.out.read()
         except SearchError:
             return None
-        if _was_cut(process, bounds):
+        if rg.was_cut:
             return None
         files.update(
             path.removeprefix("./") for path in output.decode("utf-8", "replace").split("\0")
@@ -242,110 +180,6 @@ def options_of(query: TextQuery, pattern: Pattern) -> list[str]:
         .replace("\\\0", "\0")
         .replace("\0", r"\x00"),
     ]
-
-
-@contextmanager
-def _rg(
-    options: list[str],
-    query: TextQuery,
-    bounds: Bounds,
-    stdin: int | None,
-    folder: str | None = None,
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run rg within the bounds; SearchError for a rejected pattern."""
-    try:
-        process = subprocess.Popen(
-            [rg_path(), *options],
-            stdin=subprocess.DEVNULL if stdin is None else stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=folder,
-        )
-    except OSError as error:
-        if error.errno in (*FILES_EXHAUSTED, errno.EAGAIN, errno.ENOMEM):
-            raise
-        if folder is not None and not os.path.isdir(folder):
-            raise SearchError(f"The folder {folder} no longer exists.") from None
-        path = rg_path()
-        rg_path.cache_clear()  # rg was removed, or built for another machine
-        raise EngineError(
-            f"The ripgrep program {path} cannot be run ({error.strerror}). "
-            "To reinstall it, run: pip install --force-reinstall ripgrep"
-        ) from error
-    over = threading.Event()
-    watched = bounds.ends_at is not None or bounds.cancel is not None
-    watcher = (
-        threading.Thread(target=_kill_when_reached, args=(process, bounds, over), daemon=True)
-        if watched
-        else None
-    )
-    if watcher is not None:
-        watcher.start()
-    try:
-        yield process
-        assert process.stderr is not None
-        message = process.stderr.read().decode("utf-8", "replace")
-        if process.wait() == 2 and message:
-            raise SearchError(
-                f"The regular expression {query.pattern!r} is invalid: {_reason(message)}. "
-                "To search for it as plain text, leave out --regex."
-            )
-        if process.returncode > 2:  # 1: no match; below 0: killed
-            raise EngineError(
-                f"The ripgrep program exited with status {process.returncode}: {_reason(message)}. "
-                "To reinstall it, run: pip install --force-reinstall ripgrep"
-            )
-    finally:
-        process.kill()
-        with suppress(subprocess.TimeoutExpired):  # blocked on an unresponsive drive
-            process.wait(1)
-        over.set()
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
-
-
-def _was_cut(process: subprocess.Popen[bytes], bounds: Bounds) -> bool:
-    """Whether the bounds killed rg, which on Windows returns 1."""
-    return process.returncode < 0 or (process.returncode == 1 and bounds.reached())
-
-
-def _out(process: subprocess.Popen[bytes]) -> IO[bytes]:
-    assert process.stdout is not None
-    return process.stdout
-
-
-def _reason(message: str) -> str:
-    errors = [line.strip() for line in message.splitlines() if line.strip().startswith("error:")]
-    return (
-        errors[0].removeprefix("error:").strip()
-        if errors
-        else message.strip().splitlines()[0]
-        if message.strip()
-        else "rg gave no reason"
-    ).rstrip(".")
-
-
-def _feed(pipe: IO[bytes], parts: Sequence[tuple[Searchable, Sequence[tuple[int, int]]]]) -> None:
-    try:
-        for shard, ranges in parts:
-            with memoryview(shard.content) as view:
-                for begin, end in ranges:
-                    pipe.write(view[begin:end])
-        pipe.close()
-    except (ValueError, OSError):
-        with suppress(OSError):  # rg ended: enough matches, or stopped
-            pipe.close()
-
-
-def _kill_when_reached(
-    process: subprocess.Popen[bytes], bounds: Bounds, over: threading.Event
-) -> None:
-    while not over.wait(0.02 if bounds.cancel is not None else bounds.left_s()):
-        if bounds.reached():
-            process.kill()
-            return
 
 
 def _matches(lines: IO[bytes], ranges: list[tuple[int, int]]) -> Iterator[Match]:
