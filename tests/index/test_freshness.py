@@ -1,8 +1,10 @@
 """Freshness: text searches see every change, even before the index is updated."""
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -54,6 +56,32 @@ def found(workspace, pattern, **options):
         (hit.path, hit.start_line)
         for hit in workspace.search_text(pattern, limit=10_000, **options)
     ]
+
+
+def test_forks_and_their_parent_each_see_every_change(ws, tree):
+    """They share the queue of events until a fork opens its own."""
+    assert found(ws, "zebra") == []
+
+    def in_fork(search):
+        child = os.fork()
+        if child == 0:
+            signal.alarm(30)
+            with contextlib.suppress(BaseException):
+                os._exit(0 if search() else 1)
+            os._exit(2)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    def search_twice():
+        before = found(ws, "zebra_1") == [("a.py", 1)]
+        (tree / "b/c.py").write_text("zebra_2 = 1\n")
+        return before and found(ws, "zebra_2") == [("b/c.py", 1)]
+
+    (tree / "a.py").write_text("zebra_1 = 1\n")
+    assert in_fork(search_twice) == 0
+    assert found(ws, "zebra") == [("a.py", 1), ("b/c.py", 1)]
+    assert found(ws, "def first") == []
+    (tree / "a.py").write_text("zebra_3 = 1\n")
+    assert found(ws, "zebra_3") == [("a.py", 1)]
 
 
 def test_just_saved_file_is_found(ws, tree):

@@ -49,6 +49,7 @@ class Inotify:
         self._folders: dict[int, list[tuple[WatchTarget, str]]] = {}
         self._inotify: Any = None
         self._tried_at = -RETRY_S
+        self._owner = os.getpid()  # the process that opened the instance
         self.reason = ""  # why there are no events at all
 
     is_linux = sys.platform == "linux"
@@ -65,6 +66,7 @@ class Inotify:
     def follow(self, tree: WatchTarget) -> WatchSet | None:
         """Return a tree's new watch set; None without inotify."""
         with self._lock:
+            self._leave_to_parent()
             if self._inotify is None and time.monotonic() - self._tried_at > RETRY_S:
                 self._tried_at = time.monotonic()
                 self._open()
@@ -84,7 +86,7 @@ class Inotify:
                 "raise sysctl fs.inotify.max_user_instances"
             )
             return
-        self.reason = ""
+        self.reason, self._owner = "", os.getpid()
         weakref.finalize(self, self._inotify.close)
         self._flags = flags
         self._mask = (
@@ -117,6 +119,8 @@ class Inotify:
         Changes of other trees are recorded for their own calls.
         """
         with self._lock:
+            if self._leave_to_parent():
+                tree.reported.add("")
             try:
                 for event in () if self._inotify is None else self._inotify.read(timeout=0):
                     self._hand_out(event)
@@ -124,6 +128,21 @@ class Inotify:
                 tree.reported.add("")
             reported, tree.reported = tree.reported, set()
             return reported
+
+    def _leave_to_parent(self) -> bool:
+        """In a fork, forget the parent's watches: it would miss the events read here.
+
+        Return whether that was needed.
+        """
+        if self._inotify is None or self._owner == os.getpid():
+            return False
+        self._inotify.close()  # in this process alone
+        self._inotify, self._tried_at = None, -RETRY_S
+        for places in self._folders.values():
+            for tree, _ in places:
+                tree.reported.add("")
+        self._folders.clear()
+        return True
 
     def _hand_out(self, event: Any) -> None:
         flags = self._flags
