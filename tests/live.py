@@ -22,6 +22,7 @@ from jupyter_client import BlockingKernelClient
 
 from codeintel_nb.client.signature import credential
 from codeintel_nb.client.transport import BASE
+from tests.waiting import until
 
 TOKEN = "secret-of-the-tests"
 CULLING = ["--MappingKernelManager.cull_interval=1", "--MappingKernelManager.cull_connected=True"]
@@ -195,16 +196,7 @@ class Server:
 
     def index(self, path: Path, name: str) -> None:
         assert self.ask("POST", "repositories", {"path": str(path), "name": name}).status == 202
-        self.until(
-            lambda: self.ask("GET", f"repositories/{quote(name)}/job").json["state"] == "done"
-        )
-
-    @staticmethod
-    def until(holds: Callable[[], Any], within_s: float = 30.0) -> None:
-        ends = time.monotonic() + within_s
-        while not holds():
-            assert time.monotonic() < ends, "timed out"
-            time.sleep(0.05)
+        until(lambda: self.ask("GET", f"repositories/{quote(name)}/job").json["state"] == "done")
 
 
 class Notebook:

@@ -5,12 +5,23 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+
+from tests.waiting import until
+
+
+def _port_with_bus() -> int:
+    """Return a free port; a cluster also uses the one 10,000 higher."""
+    while True:
+        with socket.socket() as free, socket.socket() as bus, suppress(OSError, OverflowError):
+            free.bind(("127.0.0.1", 0))
+            port = int(free.getsockname()[1])
+            bus.bind(("127.0.0.1", port + 10_000))
+            return port
 
 
 class RedisServer:
@@ -21,11 +32,7 @@ class RedisServer:
             pytest.skip("redis-server is not installed")
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.port = 65_535
-        while self.port > 55_535:  # a cluster also uses the port 10,000 higher
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                self.port = free.getsockname()[1]
+        self.port = _port_with_bus()
         self.url = f"redis://127.0.0.1:{self.port}"
         self.options = options
         self.start()
@@ -46,12 +53,12 @@ class RedisServer:
             *self.options,
         ]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        for _ in range(500):
-            if self.answers():
-                return
+
+        def answers() -> bool:
             assert self.process.poll() is None, (self.folder / "redis.log").read_text()[-2000:]
-            time.sleep(0.01)
-        raise AssertionError("redis-server did not start")
+            return self.answers()
+
+        until(answers)
 
     def answers(self) -> bool:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -18,6 +19,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -37,6 +39,7 @@ from codeintel_nb.sources.mounts import virtual_folders
 from codeintel_nb.sources.repository import worktree
 from codeintel_nb.sources.walk import Walk
 from tests.conftest import write_tree
+from tests.waiting import HANG_S
 
 ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parents[1])}
 
@@ -380,9 +383,10 @@ def test_remove_clears_the_leftovers_of_a_crash(shop, tree):
     assert [*stored.folder.parent.iterdir()] == []
 
 
-def test_repository_can_be_indexed_again_after_a_blocked_removal(shop, tree):
+def test_repository_can_be_indexed_again_after_a_blocked_removal(shop, tree, monkeypatch):
     from codeintel_nb.index.update.write_lock import one_writer
 
+    monkeypatch.setattr("codeintel_nb.indexer.one_writer", partial(one_writer, wait_s=HANG_S))
     stored = shop._repositories.stored("shop")
     with one_writer(stored):
         removing = threading.Thread(target=shop.remove, args=("shop",))
@@ -393,17 +397,20 @@ def test_repository_can_be_indexed_again_after_a_blocked_removal(shop, tree):
     assert len(shop.search_text("Cart").hits) > 0
 
 
-def test_run_waiting_while_its_repository_is_removed(shop, tree):
+def test_run_waiting_while_its_repository_is_removed(shop, tree, monkeypatch):
     """In either order, the status matches the index and nothing is left over."""
     from codeintel_nb.index.update.write_lock import one_writer
 
-    stored, ended = shop._repositories.stored("shop"), {}
+    monkeypatch.setattr("codeintel_nb.indexer.one_writer", partial(one_writer, wait_s=HANG_S))
+    stored, ended, errors = shop._repositories.stored("shop"), {}, {}
 
     def timed(name, work):
         def run():
-            with suppress(EngineError):  # timed out and named the indexing process
+            try:
                 work()
                 ended[name] = time.monotonic()
+            except EngineError as error:
+                errors[name] = str(error)
 
         return threading.Thread(target=run)
 
@@ -418,11 +425,13 @@ def test_run_waiting_while_its_repository_is_removed(shop, tree):
             time.sleep(0.5)
     for thread in threads:
         thread.join(60)
-    if ended["indexed"] > ended.get("removed", 0.0):
+    if ended.get("indexed", 0.0) > ended.get("removed", 0.0):
         assert [status.files for status in shop.status()] == [10]
         assert shop.search_text("fresh").total == 1
     else:
         assert shop.status() == []
+    for message in errors.values():
+        assert re.search("it has no index|is being indexed already", message)
     assert not [
         folder for folder in stored.folder.parent.iterdir() if folder.name.startswith(".removed")
     ]

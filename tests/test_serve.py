@@ -22,13 +22,7 @@ from jupyter_ext.handlers import ALL
 from tests.conftest import FILES, write_tree
 from tests.serving import TOKEN
 from tests.test_mcp_server import ask
-
-
-def until(holds, within_s=10.0):
-    ends = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < ends, "timed out"
-        time.sleep(0.02)
+from tests.waiting import until
 
 
 @contextmanager

@@ -28,8 +28,8 @@ from codeintel_nb.settings import Settings
 from tests.benchmarks.conftest import FULL, Corpus, children_s, show
 from tests.benchmarks.grown import grow
 from tests.fleet.cluster import dask_cluster
-from tests.full.programs import until
 from tests.index.many_parts import parts as parts_of
+from tests.waiting import until
 
 pytestmark = pytest.mark.benchmark
 

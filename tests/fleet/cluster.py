@@ -13,7 +13,8 @@ from typing import NamedTuple
 import psutil
 
 from codeintel_nb.settings import Settings
-from tests.full.programs import Answer, ask, free_port, running, until
+from tests.full.programs import Answer, ask, free_port, running
+from tests.waiting import until
 
 
 class Programs(NamedTuple):

@@ -23,8 +23,8 @@ from codeintel_nb.index.store import Store
 from codeintel_nb.settings import Settings
 from tests.conftest import write_tree
 from tests.fleet.law import SCOPES, answer, counts, opened
-from tests.full.programs import until
 from tests.s3_server import S3
+from tests.waiting import until
 
 URL = "s3://code/law"
 COPIES = f"thread-*/{COPIED}/*/v*/repositories/*/shards/[!.]*"

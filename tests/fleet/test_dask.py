@@ -15,6 +15,7 @@ import pytest
 from codeintel_nb import Workspace
 from codeintel_nb.engines import choice
 from codeintel_nb.engines.choice import fleet_of, server_engine
+from codeintel_nb.engines.fleet import hosts as fleet_hosts
 from codeintel_nb.engines.fleet.dask_fleet import DaskFleet
 from codeintel_nb.engines.fleet.host import Identity
 from codeintel_nb.errors import CodeIntelError, EngineError
@@ -22,7 +23,8 @@ from codeintel_nb.index.store import Store
 from codeintel_nb.settings import Settings
 from tests.conftest import write_tree
 from tests.fleet.law import answer, assert_lawful, opened
-from tests.full.programs import free_port, until
+from tests.full.programs import free_port
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +93,10 @@ def test_killed_workers_lose_no_answer(local, fleet, cluster, asked, kills):
     assert min(answered) > 0
 
 
-def test_hung_host_ends_the_search_at_its_limit(fleet, cluster):
+def test_hung_host_ends_the_search_at_its_limit(fleet, cluster, monkeypatch):
     """The answer says that it is incomplete; later searches do without the host."""
     whole(cluster)
+    monkeypatch.setattr(fleet_hosts, "HUNG_S", 0.0)  # however little time the hosts had
     fleet._engine.hosts.suspects.clear()
     pids = workers(cluster)
     hung = pids[cluster.hosts()[0]]

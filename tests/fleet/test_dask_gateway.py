@@ -15,7 +15,8 @@ import pytest
 from codeintel_nb.engines.choice import fleet_of
 from codeintel_nb.errors import EngineError
 from tests.fleet.law import assert_lawful, opened
-from tests.full.programs import free_port, running, until
+from tests.full.programs import free_port, running
+from tests.waiting import until
 
 pytestmark = pytest.mark.full
 BIN = Path(sys.executable).parent

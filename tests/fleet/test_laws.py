@@ -19,6 +19,7 @@ import pytest
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.engines.engine import Answer
+from codeintel_nb.engines.fleet import hosts as fleet_hosts
 from codeintel_nb.engines.fleet import searches, text
 from codeintel_nb.engines.fleet.fleet import placement, replicas
 from codeintel_nb.engines.fleet.host import MissingShards, ShardHost, packed, unpacked
@@ -32,7 +33,7 @@ from codeintel_nb.search.semantic import closest
 from codeintel_nb.settings import Settings
 from tests.conftest import write_tree
 from tests.fleet.law import SCOPES, answer, assert_lawful, opened
-from tests.full.programs import until
+from tests.waiting import HANG_S, until
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +148,8 @@ class Silent(InProcessFleet):
 
 
 @pytest.mark.parametrize("is_cancelled", [True, False])
-def test_cancelled_search_does_not_blame_its_hosts(home, is_cancelled):
+def test_cancelled_search_does_not_blame_its_hosts(home, is_cancelled, monkeypatch):
+    monkeypatch.setattr(fleet_hosts, "HUNG_S", 0.0)  # however little time the hosts had
     silent = Silent(home, str(Store(home.home).root))
     with opened(home, silent) as it:
         cancel = threading.Event()
@@ -167,11 +169,12 @@ class Endless(InProcessFleet):
 
     def __init__(self, settings, root):
         super().__init__(settings, root)
-        self.ended = threading.Event()
+        self.begun, self.ended = threading.Event(), threading.Event()
         for host in self._hosts.values():
             host.searches.text = self._text
 
     def _text(self, call, bounds, *arguments):
+        self.begun.set()
         while not bounds.reached():
             bounds.cancel.wait(60)
         self.ended.set()
@@ -181,9 +184,14 @@ def test_hosts_are_told_of_a_cancelled_search(home):
     hosts = Endless(home, str(Store(home.home).root))
     with opened(home, hosts) as it:
         cancel = threading.Event()
-        threading.Timer(0.2, cancel.set).start()
+
+        def cancel_later():
+            hosts.begun.wait(HANG_S)
+            cancel.set()
+
+        threading.Thread(target=cancel_later).start()
         assert it.search_text("magic", limit=9, cancel=cancel).reason == "cancelled"
-        assert hosts.ended.wait(30)
+        assert hosts.ended.wait(HANG_S)
 
 
 class OneFaulty(InProcessFleet):
@@ -347,7 +355,8 @@ class Slow(InProcessFleet):
         return super().call(host, call)
 
 
-def test_hits_of_a_host_at_its_limit_are_kept(home, local):
+def test_hits_of_a_host_at_its_limit_are_kept(home, local, monkeypatch):
+    monkeypatch.setattr(fleet_hosts, "GRACE_S", HANG_S)  # a busy machine is late
     slow = Slow(home, str(Store(home.home).root))
     with opened(home, slow) as it:
         results = it.search_text("magic", limit=900, timeout_s=2.0)

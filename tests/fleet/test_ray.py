@@ -15,7 +15,8 @@ import pytest
 from codeintel_nb.engines.choice import fleet_of
 from tests.fleet.cluster import serving
 from tests.fleet.law import answer, assert_lawful, opened
-from tests.full.programs import free_port, until
+from tests.full.programs import free_port
+from tests.waiting import until
 
 pytestmark = [pytest.mark.full, pytest.mark.filterwarnings("ignore::FutureWarning")]
 NODE = {"num_cpus": 1, "object_store_memory": 100_000_000}

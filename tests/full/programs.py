@@ -7,11 +7,10 @@ import os
 import signal
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,17 +50,6 @@ def ask(method: str, url: str, token: str = "", body: object = None, **headers: 
         return Answer(status, json.loads(data) if data else None)
     except ValueError:
         return Answer(status, data.decode(errors="replace"))
-
-
-def until(holds: Callable[[], Any], within_s: float = 90.0) -> Any:
-    """Poll until the result is true, and return it."""
-    ends_at = time.monotonic() + within_s
-    while True:
-        with suppress(OSError):
-            if value := holds():
-                return value
-        assert time.monotonic() < ends_at, "timed out"
-        time.sleep(0.1)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import FILES, write_tree
 from tests.live import Notebook, running
+from tests.waiting import until
 
 pytestmark = pytest.mark.full
 
@@ -44,7 +45,7 @@ def test_collaboration_room_starts_no_index_run(tmp_path):
         person = Notebook(server, "work.ipynb")
         assert "rust" in person.run("%load_ext codeintel_nb\n%scope set --lang rust")
         # ten files: the shop's nine and the notebook
-        server.until(
+        until(
             lambda: (
                 (server.ask("GET", "repositories/root/job").json.get("report") or {}).get("files")
                 == 10

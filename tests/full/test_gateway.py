@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.full.programs import Cells, ask, free_port, running, until
+from tests.full.programs import Cells, ask, free_port, running
+from tests.waiting import until
 
 pytestmark = pytest.mark.full
 BIN = Path(sys.executable).parent
@@ -107,4 +108,4 @@ def test_panel_cannot_set_a_second_scope_for_a_remote_kernel(front):
     assert script.status == 200, "the server keeps a script's scope"
     assert ask("DELETE", f"{far}api/kernels/{kernel}", gate).status == 204
     # no remote kernel has this ID now
-    until(lambda: ask("PUT", f"{place}/scope", token, {"languages": ["sql"]}).status == 200, 30)
+    until(lambda: ask("PUT", f"{place}/scope", token, {"languages": ["sql"]}).status == 200)

@@ -16,7 +16,8 @@ from urllib.parse import quote
 import pytest
 
 from tests.conftest import FILES, write_tree
-from tests.full.programs import Cells, ask, free_port, running, until
+from tests.full.programs import Cells, ask, free_port, running
+from tests.waiting import until
 
 pytestmark = pytest.mark.full
 BIN = Path(sys.executable).parent

@@ -20,9 +20,9 @@ from codeintel_nb.index.store import Store, read_snapshot
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import worktree
 from tests.conftest import write_tree
-from tests.full.programs import until
 from tests.s3_server import S3
 from tests.test_hardening import run_cli
+from tests.waiting import until
 
 FILES = {
     "shop/cart.py": "class Cart:\n    def add_line(self, product):\n        return product\n",

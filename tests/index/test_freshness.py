@@ -285,7 +285,7 @@ def test_current_folder_is_searched_when_nothing_is_indexed(tmp_path):
 def test_unfinished_first_index_hides_no_files(tmp_path):
     """Check that text search covers a repository whose first build was stopped midway."""
     root = write_tree(
-        tmp_path / "tree", {f"f{i:03}.py": f"token_{i} = 1\n" * 50 for i in range(400)}
+        tmp_path / "tree", {f"f{i:03}.py": f"token_{i} = 1\n" * 400 for i in range(400)}
     )
     small = msgspec.structs.replace(
         Settings.from_environment(tmp_path / "home"), shard_bytes=60_000

@@ -24,13 +24,7 @@ from codeintel_nb.index.watch import watcher as watching
 from codeintel_nb.sources.repository import package_at
 from tests.conftest import write_tree
 from tests.sources.test_repository import installed
-
-
-def until(holds, within_s=15.0):
-    ends = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < ends, "timed out"
-        time.sleep(0.05)
+from tests.waiting import until
 
 
 def indexed(shop, pattern):
@@ -123,17 +117,17 @@ def test_server_watches_its_repositories(make_server):
     server = make_server("--CodeIntelApp.watch=True")
     write_tree(server.root / "t", {"a.py": "x = 1\n"})
     server.index(server.root / "t", "t")
-    server.until(lambda: server.ask("GET", "health").json["watching"] == ["t"])
+    until(lambda: server.ask("GET", "health").json["watching"] == ["t"])
     time.sleep(2)
     write_tree(server.root / "t", {"b.py": "fresh_on_the_server = 1\n"})
-    server.until(
+    until(
         lambda: server.ask(
             "POST", "search/semantic", {"query": "fresh_on_the_server", "mode": "lexical"}
         ).json["results"]["hits"]
     )
     assert server.ask("DELETE", "repositories/t").status in (204, 409)
-    server.until(lambda: server.ask("DELETE", "repositories/t").status == 404)
-    server.until(lambda: server.ask("GET", "health").json["watching"] == [])
+    until(lambda: server.ask("DELETE", "repositories/t").status == 404)
+    until(lambda: server.ask("GET", "health").json["watching"] == [])
 
 
 @pytest.mark.slow
@@ -233,18 +227,18 @@ def test_server_follows_a_package_upgrade(environment, make_server):
         server.ask("POST", "repositories", {"path": str(site / "shelf"), "package": "shelf"}).status
         == 202
     )
-    server.until(lambda: server.ask("GET", "health").json["watching"] == ["pkg:shelf==1.0"])
+    until(lambda: server.ask("GET", "health").json["watching"] == ["pkg:shelf==1.0"])
     time.sleep(2)
     install("2.0")
-    server.until(lambda: server.ask("GET", "health").json["watching"] == ["pkg:shelf==2.0"])
-    server.until(
+    until(lambda: server.ask("GET", "health").json["watching"] == ["pkg:shelf==2.0"])
+    until(
         lambda: (
             [r["name"] for r in server.ask("GET", "repositories").json["repositories"]]
             == ["pkg:shelf==2.0"]
         )
     )
     (site / "shelf" / "rules.py").write_text("by_hand = 1\n")
-    server.until(
+    until(
         lambda: server.ask("POST", "search/semantic", {"query": "by_hand", "mode": "lexical"}).json[
             "results"
         ]["hits"]

@@ -11,6 +11,7 @@ import pytest
 import jupyter_ext
 from jupyter_ext.app import CodeIntelApp, server_url
 from tests.conftest import write_tree
+from tests.waiting import until
 
 
 @pytest.mark.slow
@@ -116,7 +117,7 @@ def test_two_servers_share_scopes_through_redis(make_server, make_redis):
     assert one.ask("PUT", "sessions/team/scope", scope).status == 200
     assert other.ask("GET", "sessions/team/scope").json["scope"]["languages"] == ["python"]
     assert other.ask("PATCH", "sessions/team/scope", {"include_globs": ["src/**"]}).status == 200
-    one.until(
+    until(
         lambda: (
             one.ask("GET", "sessions/team/scope").json["scope"].get("include_globs") == ["src/**"]
         ),
@@ -132,12 +133,12 @@ def test_two_servers_share_scopes_through_redis(make_server, make_redis):
     refused = one.ask("PUT", "sessions/team/scope", {})
     assert (refused.status, refused.json["error"]) == (503, "EngineError")
     assert "was not set" in refused.json["detail"]
-    one.until(lambda: redis_of(one)["status"] == "degraded")
+    until(lambda: redis_of(one)["status"] == "degraded")
     assert "is unreachable" in redis_of(one)["reasons"][0]
 
     redis.start()
-    one.until(lambda: one.ask("PUT", "sessions/team/scope", {"languages": ["go"]}).status == 200, 3)
-    other.until(
+    until(lambda: one.ask("PUT", "sessions/team/scope", {"languages": ["go"]}).status == 200)
+    until(
         lambda: other.ask("GET", "sessions/team/scope").json["scope"].get("languages") == ["go"], 3
     )
     assert redis_of(one)["status"] == "ok"
@@ -157,4 +158,4 @@ def test_kernel_scope_stays_in_redis_until_the_kernel_ends(make_server, make_red
     time.sleep(2.5)
     assert "python" in notebook.run("%load_ext codeintel_nb\n%scope")
     assert server.ask("DELETE", f"kernels/{notebook.kernel_id}", api=True).status == 204
-    server.until(lambda: redis.ask("KEYS", "codeintel:scope:*") == "")
+    until(lambda: redis.ask("KEYS", "codeintel:scope:*") == "")

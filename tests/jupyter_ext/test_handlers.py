@@ -15,6 +15,7 @@ from jupyter_ext.service import Service
 from tests.conftest import write_tree
 from tests.jupyter_ext.test_credentials import problem
 from tests.live import TOKEN, children_of
+from tests.waiting import until
 
 SLOW = "a.{60}b.{3}zz"  # re2 abandons its automaton here and reads about 2 MB/s
 LONG_SQL = "select count(*) from range(100000) a, range(100000) b where a.range * b.range = 7"
@@ -203,7 +204,7 @@ def test_bad_input_gets_a_problem_response_and_one_log_line(server, place, body,
             log.seek(before)
             return [line for line in log.read().splitlines() if "Kernel" not in line]
 
-    server.until(logged, within_s=5)
+    until(logged)
     said = logged()
     assert len(said) == 1, said
     assert f"{status} POST" in said[0]
@@ -308,7 +309,7 @@ def test_search_stops_when_its_client_disconnects(large, uncut_s):
         assert counted(large, "text", "cancelled") == before
         connection.close()
         gone = time.monotonic()
-        large.until(lambda: counted(large, "text", "cancelled") == before + 1)
+        until(lambda: counted(large, "text", "cancelled") == before + 1)
         return gone
 
     assert is_cut(uncut_s, attempt)
@@ -326,9 +327,9 @@ def test_sql_stops_when_its_client_disconnects(server):
         return found
 
     connection = begun(server, "sql", {"statement": LONG_SQL})
-    server.until(at_work)
+    until(at_work)
     connection.close()
-    server.until(lambda: not at_work())
+    until(lambda: not at_work())
 
 
 def test_search_cancelled_by_id_returns_partial_results(large, uncut_s):
@@ -493,7 +494,7 @@ def test_outside_folder_is_indexed_only_after_user_confirmation(
         in notebook.run(f"%load_ext codeintel_nb\n%codeindex add {outside}")
     )
     assert server.ask("POST", "repositories", {**request, "allow": True}, by_page).status == 202
-    server.until(lambda: server.ask("GET", "repositories/outside/job").json["state"] == "done")
+    until(lambda: server.ask("GET", "repositories/outside/job").json["state"] == "done")
     assert "up to date" in notebook.run(f"%codeindex add {outside} --name outside"), (
         "the folder is allowed now"
     )

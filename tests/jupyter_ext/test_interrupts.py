@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import write_tree
 from tests.jupyter_ext.test_jobs import many_files
 from tests.live import children_of
+from tests.waiting import until
 
 LINES = (
     r"%textsearch --regex --limit 5000 \w+\s*=\s*\w+",
@@ -125,4 +126,4 @@ def test_ctrl_c_at_a_hundred_random_moments(make_server, open_notebook, tmp_path
     assert [*home.glob("v8/repositories/*/shards/.building-*")] == [], (
         "an interrupted run leaves nothing behind"
     )
-    server.until(lambda: not index_children(server))
+    until(lambda: not index_children(server))

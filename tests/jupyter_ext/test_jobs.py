@@ -5,13 +5,16 @@ import json
 import re
 import threading
 import time
+from contextlib import contextmanager, suppress
 
+import psutil
 import pytest
 
 from codeintel_nb.client.http import ServerClient
 from codeintel_nb.client.kernel import Kernel
 from tests.conftest import write_tree
 from tests.live import TOKEN, children_of
+from tests.waiting import until
 
 FUNCTION = (
     "def function_{i}_{j}(argument):\n"
@@ -36,7 +39,7 @@ def work(server):
     many_files(server.root / "work")
     yield server
     server.ask("DELETE", "repositories/work/job")
-    server.until(lambda: server.ask("DELETE", "repositories/work").status in (204, 404))
+    until(lambda: server.ask("DELETE", "repositories/work").status in (204, 404))
 
 
 def events(server, name):
@@ -56,6 +59,22 @@ def events(server, name):
 
 def builders(server):
     return children_of(server.process.pid, "codeintel_nb.index.update.build")
+
+
+@contextmanager
+def paused(server):
+    """Pause the run in the middle of its files."""
+
+    def has_begun():
+        progress = server.ask("GET", "repositories/work/job").json.get("progress") or {}
+        return progress.get("files_total") and builders(server)
+
+    (builder,) = until(has_begun)
+    builder.suspend()
+    try:
+        yield
+    finally:
+        builder.resume()
 
 
 @pytest.mark.slow
@@ -89,7 +108,12 @@ def test_every_client_receives_progress_events(work):
 
 def test_index_worker_runs_at_low_priority(work):
     work.ask("POST", "repositories", {"path": "work"})
-    work.until(lambda: builders(work) and builders(work)[0].nice() == 10)
+
+    def is_nice():
+        with suppress(psutil.Error):  # it may end meanwhile
+            return [builder.nice() for builder in builders(work)] == [10]
+
+    until(is_nice)
 
 
 @pytest.mark.slow
@@ -100,7 +124,7 @@ def test_old_index_answers_after_a_cancelled_or_killed_run(work):
     ).json["results"]["total"]
     for how in ("cancelled", "killed"):
         assert work.ask("POST", "repositories/work/refresh", {"rebuild": True}).status == 202
-        work.until(
+        until(
             lambda: (
                 work.ask("GET", "repositories/work/job")
                 .json.get("progress", {})
@@ -128,13 +152,8 @@ def test_old_index_answers_after_a_cancelled_or_killed_run(work):
 
 def test_repository_cannot_be_removed_while_indexing(work):
     work.ask("POST", "repositories", {"path": "work"})
-    work.until(
-        lambda: (
-            builders(work)
-            and work.ask("GET", "repositories/work/job").json.get("progress", {}).get("files_total")
-        )
-    )
-    refused = work.ask("DELETE", "repositories/work")
+    with paused(work):
+        refused = work.ask("DELETE", "repositories/work")
     assert refused.status == 409
     assert "is being indexed already (process" in refused.json["detail"]
 
@@ -144,9 +163,10 @@ def test_ctrl_c_in_a_notebook_cancels_the_run(work, open_notebook):
     notebook.run("%load_ext codeintel_nb")
 
     def interrupt():
-        work.until(lambda: builders(work))
-        time.sleep(0.5)
-        work.ask("POST", f"kernels/{notebook.kernel_id}/interrupt", {}, api=True)
+        until(lambda: builders(work))
+        with paused(work):
+            work.ask("POST", f"kernels/{notebook.kernel_id}/interrupt", {}, api=True)
+            time.sleep(1)  # while it reaches the run
 
     waiting = threading.Thread(target=interrupt)
     waiting.start()
@@ -156,7 +176,7 @@ def test_ctrl_c_in_a_notebook_cancels_the_run(work, open_notebook):
         r"UsageError: Indexing 'work' was stopped at \d+ % \([\d,]+ of 600 files\)", said
     )
     assert "Traceback" not in said
-    work.until(lambda: work.ask("GET", "repositories/work/job").json["state"] == "cancelled")
+    until(lambda: work.ask("GET", "repositories/work/job").json["state"] == "cancelled")
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import FILES, write_tree
 from tests.live import CULLING, children_of
+from tests.waiting import until
 
 PYTHON = {"languages": ["python"]}
 
@@ -69,7 +70,7 @@ def test_autorestarted_kernel_keeps_its_scope(server, open_notebook):
     notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
     before = pid_of(notebook)
     os.kill(before, signal.SIGKILL)
-    server.until(
+    until(
         lambda: (
             not psutil.pid_exists(before) or psutil.Process(before).status() == psutil.STATUS_ZOMBIE
         )
@@ -100,8 +101,8 @@ def test_scope_of_a_repeatedly_killed_kernel_is_pruned(server, open_notebook):
             kernel["id"] for kernel in server.ask("GET", "kernels", api=True).json
         }
 
-    server.until(kill, within_s=90)
-    server.until(lambda: scope_of(server, notebook.kernel_id) is None, within_s=10)
+    until(kill)
+    until(lambda: scope_of(server, notebook.kernel_id) is None)
     assert "shutdown" not in server.log.read_text().split(notebook.kernel_id)[-1]
 
 
@@ -153,7 +154,7 @@ def test_new_kernel_is_offered_the_previous_kernels_scope(server, open_notebook)
     )
     notebook.kernel_id = changed.json["kernel"]["id"]
     assert notebook.kernel_id != before
-    server.until(lambda: scope_of(server, before) is None)
+    until(lambda: scope_of(server, before) is None)
     notebook.client.stop_channels()
     notebook.connect()
     shown = notebook.run("%load_ext codeintel_nb\n%scope")
@@ -177,7 +178,7 @@ def test_idle_kernel_keeps_scope_until_culled_and_script_scope_expires(make_serv
     notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
     script = {"X-Session-ID": "nightly.script"}
     assert hasty.ask("PUT", "sessions/nightly.script/scope", PYTHON).status == 200
-    hasty.until(lambda: scope_of(hasty, "nightly.script") is None)
+    until(lambda: scope_of(hasty, "nightly.script") is None)
     assert scope_of(hasty, notebook.kernel_id)["languages"] == ["python"], (
         "a script's scope would have expired by now"
     )
@@ -186,7 +187,7 @@ def test_idle_kernel_keeps_scope_until_culled_and_script_scope_expires(make_serv
     assert answer.headers["x-session-id"] == "nightly.script"
     assert not hasty.ask("POST", "paths", {}, script).json["scope_expired"]
     notebook.client.stop_channels()
-    hasty.until(lambda: scope_of(hasty, notebook.kernel_id) is None, within_s=40)
+    until(lambda: scope_of(hasty, notebook.kernel_id) is None)
     assert notebook.kernel_id not in {
         kernel["id"] for kernel in hasty.ask("GET", "kernels", api=True).json
     }

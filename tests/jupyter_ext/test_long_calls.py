@@ -20,6 +20,7 @@ from codeintel_nb.search.query import TextQuery
 from tests.conftest import write_tree
 from tests.jupyter_ext.test_jobs import builders, many_files
 from tests.live import TOKEN, children_of, running
+from tests.waiting import until
 
 SLOW_SQL = (
     "select count(*) from range(100000) a, range(100000) b, range(100000) c"
@@ -92,7 +93,7 @@ def test_a_cancelled_call_ends_on_the_server(lasting, what):
     assert ended == [
         "Drawing the map was interrupted." if what == "map" else "The SQL query was cancelled."
     ]
-    lasting.until(lambda: not children_of(lasting.process.pid, "projection"))
+    until(lambda: not children_of(lasting.process.pid, "projection"))
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
@@ -113,9 +114,9 @@ def test_call_is_cancelled_by_its_id(lasting, accept):
         lasting.ask("DELETE", "searches/call-1", headers={"X-Session-ID": "script-1"})
         return not asking.is_alive()
 
-    lasting.until(ended)
+    until(ended)
     assert "The SQL query was cancelled." in answers[0].body.decode()
-    lasting.until(lambda: lasting.ask("GET", "health").status == 200)
+    until(lambda: lasting.ask("GET", "health").status == 200)
 
 
 def test_cancellation_before_its_call_starts_takes_effect(lasting):
@@ -142,7 +143,7 @@ def busy(server, what):
             {f"f{i}.py": f"def function_{i}():\n    return {i}\n" * 300 for i in range(600)},
         )
         assert server.ask("POST", "repositories", {"path": "more"}).status == 202
-        server.until(lambda: builders(server))
+        until(lambda: builders(server))
         return
     path, body = {
         "map": ("map", {}),
@@ -201,14 +202,14 @@ def test_run_stopped_by_a_user_stays_stopped(make_server):
     server = make_server("--CodeIntelApp.watch=True")
     many_files(server.root / "work", 900)
     assert server.ask("POST", "repositories", {"path": "work"}).status == 202
-    server.until(
+    until(
         lambda: (
             server.ask("GET", "repositories/work/job").json.get("progress", {}).get("files_done", 0)
             > 50
         )
     )
     assert server.ask("DELETE", "repositories/work/job").status == 202
-    server.until(lambda: server.ask("GET", "repositories/work/job").json["state"] == "cancelled")
+    until(lambda: server.ask("GET", "repositories/work/job").json["state"] == "cancelled")
 
     def state():
         (status,) = server.ask("GET", "repositories").json["repositories"]
@@ -223,4 +224,4 @@ def test_run_stopped_by_a_user_stays_stopped(make_server):
     time.sleep(6)
     assert state() == "stopped"
     assert server.ask("POST", "repositories/work/refresh").status == 202
-    server.until(lambda: state() == "indexed")
+    until(lambda: state() == "indexed")

@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import write_tree
 from tests.jupyter_ext.test_handlers import SLOW
+from tests.waiting import until
 
 ENGINE = [
     "duckdb",
@@ -156,6 +157,6 @@ def test_watch_lists_repositories_watched_by_the_server(make_server, open_notebo
     following = make_server("--CodeIntelApp.watch=True")
     write_tree(following.root / "t", {"a.py": "x = 1\n"})
     following.index(following.root / "t", "t")
-    following.until(lambda: following.ask("GET", "health").json["watching"] == ["t"])
+    until(lambda: following.ask("GET", "health").json["watching"] == ["t"])
     notebook = open_notebook(on=following)
     assert "watching for changes in t" in notebook.run("%load_ext codeintel_nb\n%codeindex watch")

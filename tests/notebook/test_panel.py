@@ -13,6 +13,7 @@ from codeintel_nb.notebook.panel import Panel, SetScope
 from codeintel_nb.scopes.scope import Scope
 from tests.browser import OPENED
 from tests.conftest import write_tree
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("no_project")
 
@@ -94,13 +95,6 @@ def test_hits_are_grouped_by_file_and_marked(panel):
     assert [row["text"][start:end] for start, end in row["marks"]] == ["charge_card"]
     meant = ask(panel, what="search", query="read a cart from a file", mode="meaning")
     assert meant["answer"]["files"][0]["path"] == "src/shop/cart.py"
-
-
-def until(holds):
-    ends = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < ends, "timed out after 60 s"
-        time.sleep(0.02)
 
 
 def test_folder_is_indexed_in_the_background(panel, tmp_path):

@@ -9,6 +9,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -19,12 +20,13 @@ import warnings
 import pytest
 
 from codeintel_nb.errors import EngineError, ScopeError
-from codeintel_nb.scopes.redis.cache import MAX_PAYLOAD
+from codeintel_nb.scopes.redis.cache import MAX_PAYLOAD, UNTRACKED_S
 from codeintel_nb.scopes.redis.client import SCHEMES, make_client, shown
 from codeintel_nb.scopes.redis.registry import RedisRegistry
 from codeintel_nb.scopes.redis.values import STALE
 from codeintel_nb.scopes.scope import Scope
 from tests.scopes.redis_peer import SESSIONS
+from tests.waiting import HANG_S
 
 A, B = Scope(languages=("python",)), Scope(languages=("go",))
 
@@ -65,11 +67,17 @@ def calls(redis, *commands):
     )
 
 
-async def until(holds, within_s=5.0):
-    ends = time.monotonic() + within_s
+async def until(holds):
+    ends = time.monotonic() + HANG_S
     while not await holds():
         assert time.monotonic() < ends, "timed out waiting for the condition"
         await asyncio.sleep(0.002)
+
+
+async def expired(redis):
+    """Wait until Redis has dropped the scope of "s"."""
+    while redis.ask("EXISTS", "codeintel:scope:s") != "0":
+        await asyncio.sleep(0.05)
 
 
 @on_redis()
@@ -86,22 +94,23 @@ async def test_scope_set_on_one_server_is_visible_on_the_others(redis, make):
         return await other.get("s") == B
 
     await one.set("s", B)
-    await until(has_b, 1)
+    await until(has_b)
     await other.clear("s")
 
     async def has_none():
         return await one.get("s") is None
 
-    await until(has_none, 1)
+    await until(has_none)
     assert await one.take_expired("s") is False, "it was cleared, not expired"
 
 
 @on_redis()
 async def test_expiry_is_reported_once_across_servers(redis, make):
-    one, other = make(max_age_s=0.3), make(max_age_s=0.3)
+    one, other = make(max_age_s=1.0), make(max_age_s=1.0)
+    await other.get("another")  # connects
     await one.set("s", A)
     assert await other.get("s") == A
-    await asyncio.sleep(0.4)
+    await expired(redis)
     assert await one.get("s") is None
     assert await other.get("s") is None
     assert [
@@ -113,10 +122,11 @@ async def test_expiry_is_reported_once_across_servers(redis, make):
 
 @on_redis()
 async def test_read_from_memory_keeps_the_scope_alive_in_redis(redis, make):
-    one, other = make(max_age_s=0.5), make(max_age_s=0.5)
+    one, other = make(max_age_s=1.5), make(max_age_s=1.5)
+    await other.get("another")  # connects
     await one.set("s", A)
     for _ in range(12):
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
         assert await one.get("s") == A
     assert await other.get("s") == A
     metrics = await one.metrics()
@@ -127,12 +137,13 @@ def test_read_extends_the_expiry_without_getex(make_redis):
     redis = make_redis("--rename-command", "GETEX", "")
 
     async def run():
-        one, other = (RedisRegistry(redis.url, max_age_s=0.5) for _ in range(2))
+        one, other = (RedisRegistry(redis.url, max_age_s=1.5) for _ in range(2))
+        await other.get("another")  # connects
         await one.set("s", A)
         for _ in range(12):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
             assert await other.get("s") == A, "reads alone keep it alive"
-        await asyncio.sleep(0.7)
+        await expired(redis)
         assert await other.get("s") is None
         assert await other.take_expired("s") is True
         await one.close()
@@ -184,11 +195,14 @@ async def test_cancelled_waiter_does_not_cancel_the_others(redis, make):
     one, other = make(), make()
     await one.set("s", A)
     await other.get("another")
-    redis.ask("CLIENT", "PAUSE", "200", "ALL")
-    waiting = [asyncio.ensure_future(other.get("s")) for _ in range(10)]
-    await asyncio.sleep(0.02)
-    waiting[0].cancel()
-    waiting[5].cancel()
+    redis.process.send_signal(signal.SIGSTOP)
+    try:
+        waiting = [asyncio.ensure_future(other.get("s")) for _ in range(10)]
+        await asyncio.sleep(0.02)
+        waiting[0].cancel()
+        waiting[5].cancel()
+    finally:
+        redis.process.send_signal(signal.SIGCONT)
     met = await asyncio.gather(*waiting, return_exceptions=True)
     assert [isinstance(value, asyncio.CancelledError) for value in met] == [
         i in (0, 5) for i in range(10)
@@ -585,7 +599,7 @@ async def test_killed_connection_loses_nothing(redis, make):
         async def has_it(scope=scope):
             return await other.get("s") == scope
 
-        await until(has_it, 2)
+        await until(has_it)
 
 
 @on_redis()
@@ -617,7 +631,7 @@ async def test_flushing_redis_invalidates_the_cache(redis, make):
     async def is_gone():
         return await registry.get("s") is None
 
-    await until(is_gone, 1)
+    await until(is_gone)
 
 
 def test_untracked_scope_is_read_again_after_a_moment(make_redis, caplog):
@@ -625,15 +639,13 @@ def test_untracked_scope_is_read_again_after_a_moment(make_redis, caplog):
     redis.ask("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-client|tracking")
 
     async def run():
-        one, other = (RedisRegistry(f"redis://app:secret@127.0.0.1:{redis.port}") for _ in range(2))
+        url, now = f"redis://app:secret@127.0.0.1:{redis.port}", time.time()
+        one, other = RedisRegistry(url), RedisRegistry(url, clock=lambda: now)
         await one.set("s", A)
         assert await other.get("s") == A
         await one.set("s", B)
-
-        async def has_b():
-            return await other.get("s") == B
-
-        await until(has_b, 2)
+        now += 2 * UNTRACKED_S
+        assert await other.get("s") == B
         before = (await other.metrics()).l1_hits
         assert await other.get("s") == B
         assert (await other.metrics()).l1_hits == before + 1
@@ -719,7 +731,12 @@ def test_tls_connection(make_redis, tmp_path):
             await untrusted.get("s")
         for registry in (one, other, untrusted):
             await registry.close()
-        await asyncio.sleep(0.1)  # asyncio closes TLS connections with a delay
+        sockets = asyncio.get_running_loop()._selector  # with the loop's own
+
+        async def are_closed():
+            return len(sockets.get_map()) == 1
+
+        await until(are_closed)  # asyncio closes TLS connections with a delay
 
     asyncio.run(run())
 
@@ -787,7 +804,7 @@ def test_sentinels_by_their_url_follow_a_failover(make_redis, tmp_path):
                     except EngineError:
                         return False
 
-                await until(sets, 30)
+                await until(sets)
                 assert await registry.get("s") == A
                 await registry.close()
 

@@ -11,9 +11,9 @@ from codeintel_nb.mcp_server.values import FoundHit
 from codeintel_nb.notebook import display
 from codeintel_nb.scopes.scope import EVERYTHING, Scope
 from codeintel_nb.search.query import Bounds, SemanticQuery
+from tests.waiting import until
 
 from ..conftest import write_tree
-from ..full.programs import until
 
 BODY = """
 def settle_invoice(invoice, ledger, *, currency="EUR"):

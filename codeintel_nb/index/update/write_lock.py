@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 import msgspec
 
-from ...errors import EngineError
+from ...errors import EngineError, IndexingCancelled
 from ...files import storage_errors
 from ..locking import acquire_lock
 from ..store import Snapshot, StoredRepository, write_snapshot
@@ -20,13 +20,24 @@ COMPACTING = ".compacting-"  # prefix of a merged shard's folder, written while 
 
 @contextmanager
 def one_writer(stored: StoredRepository, wait_s: float = 0.5) -> Iterator[None]:
-    """Hold the repository's write lock; EngineError names its current holder."""
+    """Hold the repository's write lock.
+
+    Raises
+    ------
+    EngineError : another process holds it, and is named.
+    IndexingCancelled : the repository was removed meanwhile.
+    """
     from filelock import Timeout
 
     owner = stored.folder / "writer.txt"
+    removed = IndexingCancelled(f"{stored.repository.name!r} was removed; it has no index.")
     with storage_errors(stored.folder):
         try:
             lock = acquire_lock(stored.folder / "writer.lock", wait_s)
+        except FileNotFoundError:
+            if stored.folder.exists():
+                raise
+            raise removed from None
         except Timeout:
             holder = (
                 owner.read_text(encoding="utf-8").strip() if owner.exists() else "another process"
@@ -36,6 +47,8 @@ def one_writer(stored: StoredRepository, wait_s: float = 0.5) -> Iterator[None]:
                 "Wait for that run, or stop it. Searches work meanwhile."
             ) from None
     try:
+        if not stored.folder.exists():  # the lock is that of the removed folder
+            raise removed
         with suppress(OSError):  # a full disk: the file only names the lock's owner
             owner.write_text(
                 f"process {os.getpid()} since {time.strftime('%H:%M:%S')}\n", encoding="utf-8"
