@@ -155,7 +155,9 @@ class Panel(anywidget.AnyWidget):
     # indexing, while cells run
 
     def _begin(self, path: str) -> None:
-        if self._indexing is not None and self._indexing.is_alive():
+        is_at_work = self.job.get("state") in ("waiting", "running")
+        # a thread whose outcome is shown may live on for a moment
+        if is_at_work and self._indexing is not None and self._indexing.is_alive():
             raise EngineError(
                 "This panel is already indexing. Wait for it to finish, or press Cancel."
             )

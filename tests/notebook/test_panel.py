@@ -1,6 +1,7 @@
 """Requests and display of the notebook panel, in this process and in a real JupyterLab."""
 
 import re
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from codeintel_nb.notebook.panel import Panel, SetScope
 from codeintel_nb.scopes.scope import Scope
 from tests.browser import OPENED
 from tests.conftest import write_tree
-from tests.waiting import until
+from tests.waiting import HANG_S, until
 
 pytestmark = pytest.mark.usefixtures("no_project")
 
@@ -110,6 +111,24 @@ def test_folder_is_indexed_in_the_background(panel, tmp_path):
     ask(panel, what="index", path=str(tmp_path / "nowhere"))
     until(lambda: panel.job["state"] == "failed")
     assert "nowhere" in panel.job["line"]
+
+
+def test_next_run_may_begin_once_the_outcome_is_shown(panel, tmp_path, monkeypatch):
+    write_tree(tmp_path / "more", {"a.py": "x = 1\n"})
+    shown, show = threading.Event(), panel._show_state
+
+    def show_late():
+        shown.wait(HANG_S)
+        show()
+
+    monkeypatch.setattr(panel, "_show_state", show_late)
+    try:
+        ask(panel, what="index", path=str(tmp_path / "more"))
+        until(lambda: panel.job["state"] == "done")
+        assert "error" not in ask(panel, what="index", path=str(tmp_path / "nowhere"))
+        until(lambda: panel.job["state"] == "failed")
+    finally:
+        shown.set()
 
 
 def test_indexing_can_be_cancelled(panel, tmp_path):
