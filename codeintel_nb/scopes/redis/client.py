@@ -156,17 +156,20 @@ class Pipe:
     async def send(self, commands: Sequence[Command]) -> list[asyncio.Future[Any]]:
         """Send commands, and return futures of their replies.
 
-        The error of a command is its future's result. The Tracker detects a dead connection.
+        The error of a command is its future's result. If the connection is dead, ``read`` gives
+        them its error, after the Tracker has reported the loss.
         """
+        from redis.exceptions import RedisError
+
         loop = asyncio.get_running_loop()
         answers = [loop.create_future() for _ in commands]
         async with self._lock:
             if self._lost is not None:
                 raise self._lost
             self._waiting.extend(answers)
-            await self._connection.send_packed_command(
-                self._connection.pack_commands(commands), check_health=False
-            )
+            packed = self._connection.pack_commands(commands)
+            with suppress(RedisError, OSError):
+                await self._connection.send_packed_command(packed, check_health=False)
         return answers
 
     async def ask(self, commands: Sequence[Command]) -> list[Any]:
