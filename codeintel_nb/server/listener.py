@@ -50,12 +50,13 @@ class Listener:
         self._home = str(workspace.settings.home)
         self._socket = socket.create_server(("127.0.0.1", 0))
         variables = {**os.environ, **workspace.settings.shared_variables()}
+        self._thread = threading.Thread(target=self._listen, name="codeintel-listener", daemon=True)
         self._address = Address.of_this_process(self._socket.getsockname()[1], variables)
 
     def start(self) -> None:
         """Write the address to the home, and listen; OSError if the home is not writable."""
         write_address(self._home, self._address)
-        threading.Thread(target=self._listen, name="codeintel-listener", daemon=True).start()
+        self._thread.start()
 
     def close(self) -> None:
         """Stop listening; commands in flight then run locally."""
@@ -64,6 +65,9 @@ class Listener:
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread
         self._socket.close()
+        if self._thread.is_alive():
+            self._thread.join(2 * LOOK_S)
+        remove_address(self._home, self._address)  # which the thread may have just renewed
 
     def _listen(self) -> None:
         self._socket.settimeout(CHECK_S)
