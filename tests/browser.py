@@ -93,7 +93,7 @@ def chromium() -> Iterator[Any]:
 def watched(chromium: Any, server: Server, folder: Path) -> Iterator[Any]:
     """Yield a page; fail if a request leaves the machine or the console shows an error."""
     made = chromium.new_page()
-    made.set_default_timeout(30_000)
+    made.set_default_timeout(120_000)
     outside: list[str] = []
     said: list[str] = []
     made.on(

@@ -33,7 +33,18 @@ def children_of(pid: int, word: str, *, recursive: bool = False) -> list[psutil.
     running = []
     for child in psutil.Process(pid).children(recursive=recursive):
         with suppress(psutil.Error):  # it has just ended
-            if word in " ".join(child.cmdline()):
+            # one that has just begun has no command line for a moment
+            if word in " ".join(until(child.cmdline)):
+                running.append(child)
+    return running
+
+
+def sql_children_at_work(pid: int) -> list[psutil.Process]:
+    """Return the SQL children of a server that have run for a while, unlike its spare one."""
+    running = []
+    for child in children_of(pid, "codeintel_nb.server.sql_process"):
+        with suppress(psutil.Error):  # it has just ended
+            if child.cpu_times().user > 0.9:
                 running.append(child)
     return running
 

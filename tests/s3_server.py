@@ -5,11 +5,10 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from contextlib import suppress
 
 from tests.full.programs import free_port
+from tests.waiting import until
 
 
 class S3:
@@ -27,13 +26,13 @@ class S3:
     def start(self):
         command = [sys.executable, "-m", "moto.server", "-p", str(self.port)]
         self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
-        for _ in range(600):
-            with suppress(OSError):
-                urllib.request.urlopen(self.url, timeout=5).close()
-                break
-            time.sleep(0.05)
         request = urllib.request.Request(f"{self.url}/code", method="PUT")
-        urllib.request.urlopen(request, timeout=5).close()
+
+        def is_made():
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status == 200
+
+        until(is_made)
 
     def hang(self):
         self._process.send_signal(signal.SIGSTOP)

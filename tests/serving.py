@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -19,6 +18,8 @@ import httpx2
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+
+from tests.waiting import HANG_S, until
 
 TOKEN = "token-of-the-tests"
 
@@ -46,14 +47,12 @@ class Serving:
             *(["--token", token] if token else []),
         ]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        for _ in range(300):
-            try:
-                self.ask("GET", "health")
-                return
-            except OSError:
-                assert self.process.poll() is None, self.process.stderr.read()
-                time.sleep(0.05)
-        raise AssertionError("codeintel serve did not start")
+
+        def answers() -> Any:
+            assert self.process.poll() is None, self.process.stderr.read()
+            return self.ask("GET", "health")
+
+        until(answers)
 
     def ask(
         self,
@@ -94,7 +93,7 @@ class Serving:
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(20)
+        self.process.wait(HANG_S)
         self.process.stderr.close()
 
 

@@ -21,6 +21,7 @@ from codeintel_nb.exchange import Address, Channel, ExchangeError, read_address,
 from codeintel_nb.operations.table import OPERATIONS
 from codeintel_nb.server.listener import MAX_COMMANDS, Listener
 from tests.test_hardening import ENVIRONMENT, run_cli
+from tests.waiting import until
 
 COMMANDS = [
     ("grep", "cart"),
@@ -64,11 +65,12 @@ def watching(home):
     """Run ``codeintel watch``, and return its process."""
     command = [sys.executable, "-m", "codeintel_nb.cli", "watch", "--home", home]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, env={**os.environ, **ENVIRONMENT})
-    ends = time.monotonic() + 30
-    while read_address(home) is None:
+
+    def listens():
         assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < ends
-        time.sleep(0.02)
+        return read_address(home)
+
+    until(listens)
     yield process
     process.send_signal(signal.SIGINT)
     process.wait(20)
@@ -91,8 +93,8 @@ def without_times(outcome):
 
 
 def asked(home, *arguments):
-    """Return the answer of the listening process, or None."""
-    return forward._asked(read_address(home), arguments)
+    """Return the answer of the listening process, which may be busy for a moment."""
+    return until(lambda: forward._asked(read_address(home), arguments))
 
 
 def test_answers_are_those_of_the_command_itself(listener, home):
@@ -105,7 +107,7 @@ def test_answers_are_those_of_the_command_itself(listener, home):
 
 def test_other_commands_run_themselves(listener, home):
     for command in OTHERS:
-        assert asked(home, *command) is None, command
+        assert forward._asked(read_address(home), command) is None, command
 
 
 def test_command_prints_the_answer_it_gets(watching, home):
@@ -147,17 +149,12 @@ def test_listener_takes_the_place_of_one_that_ended(shop, home, monkeypatch):
     first.start()
     second.start()
     second.close()
-    ends = time.monotonic() + 10
-    while read_address(home) is None:
-        assert time.monotonic() < ends
-        time.sleep(0.02)
+    until(lambda: read_address(home))
     assert asked(home, "paths")
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
     write_address(home, read_address(home)._replace(pid=child.pid, port=1))  # it was killed
-    while read_address(home).port == 1:
-        assert time.monotonic() < ends
-        time.sleep(0.02)
+    until(lambda: read_address(home).port != 1)
     assert asked(home, "paths")
     first.close()
     assert read_address(home) is None
@@ -232,7 +229,7 @@ def test_empty_index_is_answered_by_the_command(make_workspace, tmp_path):
     """The current folder is searched then, which the other process does not know."""
     made = Listener(make_workspace(tmp_path / "none"))
     made.start()
-    assert asked(str(tmp_path / "none"), "grep", "x") is None
+    assert forward._asked(read_address(str(tmp_path / "none")), ["grep", "x"]) is None
     made.close()
 
 
@@ -367,11 +364,8 @@ def test_server_answers_commands(shop, home):
         stderr=subprocess.DEVNULL,
     )
     try:
-        ends = time.monotonic() + 30
-        while read_address(home) is None:
-            assert server.poll() is None
-            assert time.monotonic() < ends
-            time.sleep(0.05)
+        until(lambda: read_address(home) or server.poll() is not None)
+        assert server.poll() is None
         assert "payment.py" in asked(home, "grep", "charge_card").out
     finally:
         server.terminate()

@@ -7,9 +7,8 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import msgspec
 import pytest
@@ -20,9 +19,10 @@ from codeintel_nb.server.openapi import description
 from codeintel_nb.server.starlette import Options
 from jupyter_ext.handlers import ALL
 from tests.conftest import FILES, write_tree
+from tests.live import sql_children_at_work
 from tests.serving import TOKEN
 from tests.test_mcp_server import ask
-from tests.waiting import until
+from tests.waiting import HANG_S, until
 
 
 @contextmanager
@@ -168,19 +168,15 @@ def test_port_0_picks_a_free_port(tmp_path):
         line = process.stderr.readline()
         port = int(re.search(r"REST at http://127.0.0.1:(\d+)/", line)[1])
         assert port
-        for _ in range(300):
-            with suppress(OSError):
-                request = urllib.request.Request(
-                    f"http://127.0.0.1:{port}/codeintel/v1/health",
-                    headers={"Authorization": "Bearer t"},
-                )
-                assert (
-                    json.loads(urllib.request.urlopen(request, timeout=10).read())["status"] == "ok"
-                )
-                break
-            time.sleep(0.1)
-        else:
-            pytest.fail("no answer on that port")
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/codeintel/v1/health", headers={"Authorization": "Bearer t"}
+        )
+
+        def health():
+            with urllib.request.urlopen(request, timeout=HANG_S) as answer:
+                return json.load(answer)
+
+        assert until(health)["status"] == "ok"
         process.terminate()
 
 
@@ -236,14 +232,14 @@ def test_request_in_flight_is_answered_before_the_shutdown(make_serving, tmp_pat
 
     asking = threading.Thread(target=search)
     asking.start()
-    time.sleep(0.5)
+    until(lambda: sql_children_at_work(one.process.pid))
     assert answers == [], "the query is still running"
     one.process.terminate()
-    asking.join(30)
+    asking.join(HANG_S)
     status, _, body = answers[0]
     assert status in (200, 400), "an answer, not a broken connection"
     assert body["rows"][0][0] > 0 if status == 200 else "cancelled" in body["detail"]
-    one.process.wait(15)
+    one.process.wait(HANG_S)
     with pytest.raises(OSError):
         socket.create_connection(("127.0.0.1", one.port), timeout=1).close()
 

@@ -7,6 +7,7 @@ from codeintel_nb.index.update.report import Progress
 from codeintel_nb.index.update.stops import write_stop
 from codeintel_nb.server.jobs import Jobs
 from codeintel_nb.sources.repository import Repository
+from tests.waiting import HANG_S, until
 
 REPOSITORY = Repository("shop", "/shop")
 
@@ -47,7 +48,7 @@ def ended(jobs, name):
             done.set()
 
     jobs.follow(name, tell)
-    assert done.wait(10)
+    assert done.wait(HANG_S)
     return states
 
 
@@ -170,7 +171,12 @@ def test_close_notifies_followers_of_a_run_that_never_began(jobs, gate):
     jobs.start(Repository("other", "/other"))
     states = []
     jobs.follow("other", states.append)
-    threading.Timer(0.1, gate.set).start()
+
+    def open_the_gate():
+        until(lambda: jobs._worker._closed)
+        gate.set()
+
+    threading.Thread(target=open_the_gate).start()
     jobs.close()
     assert states[-1].state == "cancelled"
     assert jobs.wait("other").detail == "The server shut down before the run began."

@@ -4,17 +4,15 @@ import http.client
 import json
 import random
 import time
-from contextlib import suppress
 from types import SimpleNamespace
 from urllib.parse import quote
 
-import psutil
 import pytest
 
 from jupyter_ext.service import Service
 from tests.conftest import write_tree
 from tests.jupyter_ext.test_credentials import problem
-from tests.live import TOKEN, children_of
+from tests.live import TOKEN, sql_children_at_work
 from tests.waiting import until
 
 SLOW = "a.{60}b.{3}zz"  # re2 abandons its automaton here and reads about 2 MB/s
@@ -317,19 +315,10 @@ def test_search_stops_when_its_client_disconnects(large, uncut_s):
 
 def test_sql_stops_when_its_client_disconnects(server):
     """Disconnect from a query that would take hours."""
-
-    def at_work():
-        found = []
-        for child in children_of(server.process.pid, "codeintel_nb.server.sql_process"):
-            with suppress(psutil.Error):  # it has just ended
-                if child.cpu_times().user > 0.9:
-                    found.append(child)
-        return found
-
     connection = begun(server, "sql", {"statement": LONG_SQL})
-    until(at_work)
+    until(lambda: sql_children_at_work(server.process.pid))
     connection.close()
-    until(lambda: not at_work())
+    until(lambda: not sql_children_at_work(server.process.pid))
 
 
 def test_search_cancelled_by_id_returns_partial_results(large, uncut_s):

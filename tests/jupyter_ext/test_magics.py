@@ -99,7 +99,7 @@ def test_missing_server_url_is_reported_once(open_notebook):
 
 
 @pytest.mark.parametrize("magic", ["textsearch", pytest.param("codesql", marks=pytest.mark.slow)])
-def test_interrupt_cancels_a_search_on_the_server(server, large, open_notebook, magic):
+def test_interrupt_cancels_a_search_on_the_server(server, large, open_notebook, magic, tmp_path):
     query = {
         "textsearch": f"--regex --repo large {SLOW}",
         "codesql": "select count(*) from range(100000) a, range(100000) b"
@@ -107,13 +107,15 @@ def test_interrupt_cancels_a_search_on_the_server(server, large, open_notebook, 
     }[magic]
     notebook = open_notebook()
     notebook.run("%load_ext codeintel_nb")
+    begun = tmp_path / "begun"
 
     def interrupt():
-        time.sleep(1)
+        until(begun.exists)
+        time.sleep(1)  # until the server searches
         server.ask("POST", f"kernels/{notebook.kernel_id}/interrupt", {}, api=True)
 
     threading.Thread(target=interrupt).start()
-    said = notebook.run(f"%{magic} {query}")  # would take hours
+    said = notebook.run(f"open({str(begun)!r}, 'w').close()\n%{magic} {query}")  # takes hours
     assert "cancelled" in said if magic == "codesql" else "interrupted" in said
     assert "Traceback" not in said
 

@@ -9,6 +9,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from codeintel_nb import Results, Scope, Workspace
 from tests.conftest import write_tree
+from tests.waiting import until
 
 
 class Kept(InteractiveShell):
@@ -49,15 +50,12 @@ def ready(own_home, copy_home, run):
 
 
 def test_watch_picks_up_later_changes(ready, shell, tree):
-    import time
-
     assert "watching for changes in shop" in repr(ready("%codeindex watch"))
     (tree / "followed.py").write_text("followed_from_now_on = 1\n")
-    ends = time.monotonic() + 15
-    while not ready("%textsearch followed_from_now_on"):
-        assert time.monotonic() < ends
-        time.sleep(0.1)
-    shell.find_magic("codeindex").__self__.client._local._watcher.close()
+    until(lambda: ready("%textsearch followed_from_now_on"))
+    client = shell.find_magic("codeindex").__self__.client._local
+    client._watcher.close()
+    client.workspace.close()  # with the process of its updates
 
 
 def test_text_search_works_before_indexing(run, tree, monkeypatch):
