@@ -76,8 +76,11 @@ async def until(holds):
 
 async def expired(redis):
     """Wait until Redis has dropped the scope of "s"."""
-    while redis.ask("EXISTS", "codeintel:scope:s") != "0":
-        await asyncio.sleep(0.05)
+
+    async def is_gone():
+        return redis.ask("EXISTS", "codeintel:scope:s") == "0"
+
+    await until(is_gone)
 
 
 @on_redis()
@@ -208,6 +211,39 @@ async def test_cancelled_waiter_does_not_cancel_the_others(redis, make):
         i in (0, 5) for i in range(10)
     ]
     assert [value for i, value in enumerate(met) if i not in (0, 5)] == [A] * 8
+
+
+def test_refused_write_leaves_the_scope_to_restore(make_redis):
+    """Redis loses its data while a write is refused: the scope before it still applies."""
+    redis = make_redis()
+
+    async def run():
+        registry = RedisRegistry(redis.url)
+        await registry.set("s", A)
+        redis.kill()
+        with pytest.raises(EngineError, match="was not set"):
+            await registry.set("s", B)
+        redis.start()
+
+        async def is_restored():
+            return (await registry.metrics()).restored == 1
+
+        await until(is_restored)
+        assert await registry.get("s") == A
+        await registry.close()
+
+    asyncio.run(run())
+
+
+@on_redis()
+async def test_name_that_cannot_be_sent_mixes_up_no_answers(redis, make):
+    registry = make()
+    await registry.set("a", A)
+    await registry.set("b", B)
+    registry.evict_l1()
+    with pytest.raises(UnicodeEncodeError):
+        await registry.get("x\udc80")
+    assert [await registry.get(name) for name in ("a", "b")] == [A, B]
 
 
 @on_redis()

@@ -177,10 +177,10 @@ class RedisMemory:
         if key is None:
             self._forget_all()
             return
-        self._outdate(key.decode("utf-8", "replace").removeprefix(self.prefix + "scope:"))
+        self._invalidate(key.decode("utf-8", "replace").removeprefix(self.prefix + "scope:"))
 
-    def _outdate(self, session_id: str) -> None:
-        """Have a session's value read again."""
+    def _invalidate(self, session_id: str) -> None:
+        """Invalidate a session's cached value."""
         if (cached := self._l1.get(session_id)) is not None:
             cached.epoch = STALE
         self._fetches.pop(session_id, None)  # later calls read the new value

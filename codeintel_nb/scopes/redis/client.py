@@ -156,18 +156,18 @@ class Pipe:
     async def send(self, commands: Sequence[Command]) -> list[asyncio.Future[Any]]:
         """Send commands, and return futures of their replies.
 
-        The error of a command is its future's result. If the connection is dead, ``read`` gives
-        them its error, after the Tracker has reported the loss.
+        An error reply is the future's result. If the connection is lost, ``read`` fails the
+        futures, after the Tracker has called ``down``.
         """
         from redis.exceptions import RedisError
 
         loop = asyncio.get_running_loop()
         answers = [loop.create_future() for _ in commands]
+        packed = self._connection.pack_commands(commands)
         async with self._lock:
             if self._lost is not None:
                 raise self._lost
             self._waiting.extend(answers)
-            packed = self._connection.pack_commands(commands)
             with suppress(RedisError, OSError):
                 await self._connection.send_packed_command(packed, check_health=False)
         return answers

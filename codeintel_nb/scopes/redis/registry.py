@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -270,7 +271,8 @@ class RedisRegistry(RedisSessions):
         else:
             self._l1.pop(session_id, None)
         if sessions > self.max_sessions:
-            await self._evict(session_id)
+            with suppress(EngineError):  # the scope is set; the next one evicts
+                await self._evict(session_id)
 
     async def clear(self, session_id: str) -> bool:
         """Remove the session's scope, even pinned; return whether it existed.

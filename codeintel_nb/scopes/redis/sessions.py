@@ -79,9 +79,11 @@ class RedisSessions(RedisMemory):
                     ("UNLINK", self._key("").encode() + session),
                 )
             ]
-            dropped += sum((await self._ask(commands))[::2])
-            for session in some:
-                self._l1.pop(session.decode(), None)
+            try:
+                dropped += sum((await self._ask(commands))[::2])
+            finally:  # even if cancelled: Redis may have done it, and does not report own writes
+                for session in some:
+                    self._l1.pop(session.decode(), None)
         return dropped
 
     async def _prune_forever(self, interval_s: float) -> None:
@@ -172,15 +174,17 @@ class RedisSessions(RedisMemory):
 
     @contextmanager
     def _writing(self, session_id: str) -> Iterator[Change]:
-        """Watch a write of a session's value.
+        """Watch a write of a session's scope.
 
-        One that fails or is cancelled may have reached Redis, which does not report own writes.
+        If it fails or is cancelled, the cached value is read again: the write may have reached
+        Redis, which does not report this process's own writes.
         """
         with Change(self._waiting, session_id) as change:
             try:
                 yield change
             except BaseException:
-                self._outdate(session_id)
+                if self._tracking is not None:  # else reconnecting compares the cache with Redis
+                    self._invalidate(session_id)
                 raise
 
     def _told(self, session_id: str) -> None:
