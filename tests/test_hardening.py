@@ -552,6 +552,13 @@ def test_rg_stopped_mid_line_returns_the_complete_hits(shop, fake_rg):
     assert (len(results.hits), results.reason) == (1, "time")
 
 
+def test_interrupt_reaches_rg_too(shop, fake_rg):
+    """Ctrl-C goes to the whole process group: what was found until then is an answer."""
+    fake_rg("cat > /dev/null\nkill -INT $$")
+    results = shop.search_text(r"\p{Lu}\w+\<", regex=True)
+    assert results.truncated
+
+
 @pytest.mark.parametrize("name", ["KILL", "BUS"])
 @pytest.mark.parametrize("pattern", [r"\p{Lu}\w+\<", r"\w", r"(?-u)cart\w+"])
 def test_rg_killed_by_the_system_is_an_error(shop, fake_rg, name, pattern):

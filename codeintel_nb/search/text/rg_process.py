@@ -1,4 +1,4 @@
-"""A run of the ripgrep program: its input, its end at the bounds, and its errors."""
+"""Runs of ripgrep: input, bounds and errors."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ import signal
 import subprocess
 import sysconfig
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ...errors import EngineError, SearchError
 from ...index.shard.mapping import FILES_EXHAUSTED
 from ..query import Bounds, TextQuery
 from .searchable import Searchable
 
-REINSTALL = "To reinstall it, run: pip install --force-reinstall ripgrep"
+INSTALL = "pip install --force-reinstall ripgrep"
+STOPS = (-signal.SIGINT, -signal.SIGTERM)  # Ctrl-C and a shutdown reach the whole process group
 _SYSTEM_ERROR = re.compile(r"^rg: .*\(os error \d+\)$", re.M)  # a pattern's lines are indented
 
-Fed = Sequence[tuple[Searchable, Sequence[tuple[int, int]]]]  # ranges of shards
+InputRanges = Sequence[tuple[Searchable, Sequence[tuple[int, int]]]]  # of each shard
 
 
 @lru_cache(1)
@@ -34,18 +35,17 @@ def rg_path() -> str:
     path = beside or shutil.which("rg")
     if path is None:
         raise EngineError(
-            "This pattern needs the ripgrep program, which is missing. "
-            "Run: pip install --force-reinstall ripgrep"
+            f"This pattern needs the ripgrep program, which is missing. Run: {INSTALL}"
         )
     return os.path.abspath(path)
 
 
 class Rg:
-    """Run of rg."""
+    """Running rg process."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
-        self.is_stopped = False  # from here: at the bounds, or with enough matches
+        self.is_stopped = False  # at the bounds, after enough matches, or by Ctrl-C
 
     @property
     def out(self) -> IO[bytes]:
@@ -58,7 +58,7 @@ class Rg:
 
     @property
     def was_cut(self) -> bool:
-        """Whether it was stopped before its end; its status is then 1 on Windows."""
+        """Whether rg was stopped before it finished; its status is then 1 on Windows."""
         return self.is_stopped and self._process.returncode != 0
 
 
@@ -68,10 +68,10 @@ def running_rg(
     query: TextQuery,
     bounds: Bounds,
     contents: Sequence[Path] = (),
-    fed: Fed = (),
+    input_ranges: InputRanges = (),
     folder: str | None = None,
 ) -> Iterator[Rg]:
-    """Run rg within the bounds, on files (``contents``), its input (``fed``) or a ``folder``.
+    """Run rg within the bounds, on files (``contents``), its input, or in a ``folder``.
 
     Raises
     ------
@@ -83,33 +83,38 @@ def running_rg(
         if not content.exists():
             raise FileNotFoundError(content)
     paths = ["--", *map(str, contents)] if contents else []
-    process = _start([*options, *paths], subprocess.PIPE if fed else subprocess.DEVNULL, folder)
+    stdin = subprocess.PIPE if input_ranges else subprocess.DEVNULL
+    process = _start([*options, *paths], stdin, folder)
     rg, over = Rg(process), threading.Event()
-    threads = list[threading.Thread]()
-    if bounds.ends_at is not None or bounds.cancel is not None:
-        threads.append(threading.Thread(target=_stop_when_reached, args=(rg, bounds, over)))
-    if fed:
-        threads.append(threading.Thread(target=_feed, args=(process.stdin, fed)))
+    feeder = None
     try:
-        for thread in threads:
-            thread.daemon = True
-            thread.start()
+        if bounds.ends_at is not None or bounds.cancel is not None:
+            _in_thread(_stop_when_reached, rg, bounds, over)
+        if input_ranges:
+            feeder = _in_thread(_feed, process.stdin, input_ranges)
         yield rg
         assert process.stderr is not None
         message = process.stderr.read().decode("utf-8", "replace")
-        process.wait()
+        if process.wait() in STOPS:
+            rg.is_stopped = True
         _check(process.returncode, message, query, contents, rg.is_stopped)
     finally:
         process.kill()
         with suppress(subprocess.TimeoutExpired):  # blocked on an unresponsive drive
             process.wait(1)
         over.set()
-        if fed and threads[-1].ident is not None:
-            threads[-1].join(1)
+        if feeder is not None:
+            feeder.join(1)
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
+
+
+def _in_thread(work: Callable[..., None], *arguments: Any) -> threading.Thread:
+    thread = threading.Thread(target=work, args=arguments, daemon=True)
+    thread.start()
+    return thread
 
 
 def _start(options: list[str], stdin: int, folder: str | None) -> subprocess.Popen[bytes]:
@@ -126,14 +131,15 @@ def _start(options: list[str], stdin: int, folder: str | None) -> subprocess.Pop
         path = rg_path()
         rg_path.cache_clear()  # rg was removed, or built for another machine
         raise EngineError(
-            f"The ripgrep program {path} cannot be run ({error.strerror}). {REINSTALL}"
+            f"The ripgrep program {path} cannot be run ({error.strerror}). "
+            f"To reinstall it, run: {INSTALL}"
         ) from error
 
 
 def _check(
     status: int, message: str, query: TextQuery, contents: Sequence[Path], is_stopped: bool
 ) -> None:
-    """Raise the error that a status means: 1 is no match, 2 an error, below 0 a signal."""
+    """Raise the error for rg's exit status: 1 means no match, 2 an error, below 0 a signal."""
     if status == 2 and message:
         if missing := next((one for one in contents if not one.exists()), None):
             raise FileNotFoundError(missing)
@@ -148,13 +154,14 @@ def _check(
         )
     if status > 2:
         raise EngineError(
-            f"The ripgrep program exited with status {status}: {_reason(message)}. {REINSTALL}"
+            f"The ripgrep program exited with status {status}: {_reason(message)}. "
+            f"To reinstall it, run: {INSTALL}"
         )
     if status < 0 and not is_stopped:
         raise EngineError(
-            f"The ripgrep program was killed by {signal.Signals(-status).name}. Other searches "
-            "continue. If it happens again, a file of the index may be damaged, or memory short. "
-            "Run: codeintel doctor"
+            f"The ripgrep program was killed by {signal.Signals(-status).name}. Memory may have "
+            "run out, or a file of the index may be damaged. Other searches continue. "
+            "If it happens again, run: codeintel doctor"
         )
 
 
@@ -169,9 +176,9 @@ def _reason(message: str) -> str:
     ).rstrip(".")
 
 
-def _feed(pipe: IO[bytes], fed: Fed) -> None:
+def _feed(pipe: IO[bytes], input_ranges: InputRanges) -> None:
     try:
-        for shard, ranges in fed:
+        for shard, ranges in input_ranges:
             with memoryview(shard.content) as view:
                 for begin, end in ranges:
                     pipe.write(view[begin:end])

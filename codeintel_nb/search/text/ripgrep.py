@@ -44,7 +44,7 @@ def stream(
     matches: list[Match] = []
     more = False
     options = [*options_of(query, pattern), "--json", "--no-mmap", "-"]
-    with running_rg(options, query, bounds, fed=[(shard, ranges)]) as rg:
+    with running_rg(options, query, bounds, input_ranges=[(shard, ranges)]) as rg:
         for match in _matches(rg.out, ranges):
             if more := len(matches) == most:
                 rg.stop()
@@ -102,9 +102,9 @@ def count_in_ranges(
     parts: Sequence[tuple[Searchable, Ranges]], query: TextQuery, pattern: Pattern, bounds: Bounds
 ) -> tuple[int, bool]:
     """Count matching lines; also return whether the bounds ended it."""
-    fed = [(shard, [*ranges.pieces()]) for shard, ranges in parts]
+    input_ranges = [(shard, [*ranges.pieces()]) for shard, ranges in parts]
     options = [*options_of(query, pattern), "--count", "--no-mmap", "-"]
-    with running_rg(options, query, bounds, fed=fed) as rg:
+    with running_rg(options, query, bounds, input_ranges=input_ranges) as rg:
         count = int(rg.out.read() or b"0")
     return count, rg.was_cut
 
@@ -144,8 +144,8 @@ def files_with_matches(
             length += len(rest[count].encode()) + 3
             count += 1
         try:
-            own = [*options, *(f"./{path}" for path in rest[:count])]
-            with running_rg(own, query, bounds, folder=root) as rg:
+            arguments = [*options, *(f"./{path}" for path in rest[:count])]
+            with running_rg(arguments, query, bounds, folder=root) as rg:
                 output = rg.out.read()
         except SearchError:
             return None
