@@ -186,7 +186,7 @@ class Indexer:
             left_out = self._freshness.left_out_changes(self._store.stored(repository))
             only = self._changed_paths(repository, left_out)
         if not requested:
-            present = {stored.repository.name for stored in self._repositories.all()}
+            present = {own.repository.name for own in self._repositories.all() if not own.shared}
             check_is_wanted(folder, repository.name, present)
         if cancel is not None and cancel.is_set():
             raise self._stopped(repository, cancel, None)

@@ -237,7 +237,7 @@ class SharedService:
         await self.calls.run_in_thread(lambda: self.remove_index(request.name))
 
     def remove_index(self, name: str) -> str:
-        """Remove a repository, and cancel its waiting runs; return its full name."""
+        """Remove a repository and cancel its runs; return its full name."""
         removed = self.workspace.remove(name)
         with suppress(ScopeError):  # there was no run
             self.jobs.cancel(removed)

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from codeintel_nb.errors import IndexingCancelled
+from codeintel_nb.index.update.processes import IndexProcess
 from codeintel_nb.operations.limits import Limits
 from codeintel_nb.operations.requests import RemoveRequest
 from codeintel_nb.scopes.registries import open_registry
@@ -37,6 +38,20 @@ def test_watcher_brings_no_removed_repository_back(shop, tree):
         shop.indexer.index(repository, only=["src/cart.py"], requested=False)
     assert [*shop.repositories()] == []
     assert shop.indexer.index(repository).files, "a person may index it again"
+
+
+def test_repository_removed_before_its_process_begins_stays_removed(shop, monkeypatch):
+    repository, send = shop.repository("shop"), IndexProcess.send
+
+    def remove_first(process, job):
+        monkeypatch.setattr(IndexProcess, "send", send)
+        shop.remove("shop")
+        send(process, job)
+
+    monkeypatch.setattr(IndexProcess, "send", remove_first)
+    with pytest.raises(IndexingCancelled):
+        shop.indexer.index(repository, rebuild=True)
+    assert [*shop.repositories()] == []
 
 
 @pytest.mark.parametrize("requested", [True, False])

@@ -238,7 +238,7 @@ class _JobRunner:
                 self._has_grammars = True
         shards = self._shards = self._shards or Shards(store.root)
         shards.keep_existing()
-        stored = store.create(job.repository)
+        stored = store.stored(job.repository)
         embedder = embedder_of(stored, settings, job.rebuild)
         guard = ParseGuard(stored.folder)
         return update(

@@ -67,7 +67,11 @@ class IndexProcess:
         # the process creates it if needed; it is removed here, in case the process is killed
         self._scratch = os.path.join(tempfile.gettempdir(), f"codeintel-grammars-{uuid4().hex}")
         self._child = spawn(module, self._stderr, folder, {TEMPORARY: self._scratch})
-        self._output = Output(self._child)
+        try:
+            self._output = Output(self._child)
+        except RuntimeError:  # no memory for a thread
+            self.end()
+            raise
 
     @property
     def is_alive(self) -> bool:
@@ -101,8 +105,8 @@ class IndexProcess:
 
 
 @contextmanager
-def _ended_if_interrupted(process: IndexProcess) -> Iterator[None]:
-    """End the process if the block is interrupted, by Ctrl-C for example."""
+def _ended_on_error(process: IndexProcess) -> Iterator[None]:
+    """End the process if the block raises, e.g. on Ctrl-C."""
     try:
         yield
     except BaseException:
@@ -155,7 +159,7 @@ class IndexProcesses:
     def _take(self, job: Update | Compaction) -> IndexProcess:
         process = self._take_idle()
         if process is not None:
-            with _ended_if_interrupted(process), suppress(OSError):  # it has just died
+            with _ended_on_error(process), suppress(OSError):  # it has just died
                 if process.is_alive and process.environment == os.environ:
                     process.is_reused = True
                     process.send(job)
@@ -165,7 +169,7 @@ class IndexProcesses:
 
     def _started(self, job: Update | Compaction) -> IndexProcess:
         process = IndexProcess(self._folder, ON_CLUSTER if job.settings.cluster else MODULE)
-        with _ended_if_interrupted(process), suppress(OSError):
+        with _ended_on_error(process), suppress(OSError):
             process.send(job)  # if it has died, its output ends, and ``wait`` says how
         return process
 

@@ -107,14 +107,17 @@ def stopped_run(
 
 
 def check_is_wanted(folder: Path, name: str, present: Set[str]) -> None:
-    """Check whether a run that nobody requested may begin; ``present`` are all repositories.
+    """Raise unless an automatic run may begin; ``present`` holds the names of all repositories.
 
     Raises
     ------
-    IndexingCancelled : the repository was removed, or its last run stopped, by a person.
+    IndexingCancelled : the repository was removed, or a user stopped its last run.
     """
     if name not in present:  # while the run waited in a queue
-        raise IndexingCancelled(f"{name!r} was removed; it is not indexed again.")
+        raise IndexingCancelled(
+            f"{name!r} was removed, so it is not updated. "
+            "To index it again, run: codeintel index PATH"
+        )
     if read_stop(folder) is not None:
         raise IndexingCancelled(
             f"Indexing {name!r} was stopped earlier. To resume, run: codeintel refresh {name}"

@@ -22,7 +22,7 @@ from typing import IO
 
 import msgspec
 
-from ...errors import CodeIntelError, named_error
+from ...errors import CodeIntelError, EngineError, named_error
 
 STOP = b"stop"  # line sent to a child
 NICENESS = 10
@@ -32,20 +32,30 @@ COLLECTED_OBJECTS = 200_000
 
 def spawn(
     module: str,
-    said: IO[bytes],
+    stderr: IO[bytes],
     folder: Path,
     environment: Mapping[str, str] = MappingProxyType({}),
 ) -> subprocess.Popen[bytes]:
-    """Start ``python -m module`` with pipes and stderr to ``said``, closed if that fails."""
+    """Start ``python -m module`` with pipes; ``stderr`` is closed if that fails.
+
+    Raises
+    ------
+    EngineError : the system starts no process.
+    """
     try:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", module],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
             env={**_environment(), **environment}, cwd=folder, start_new_session=True,
         )  # fmt: skip
-    except BaseException:
-        said.close()
-        raise
+    except OSError as error:
+        stderr.close()
+        if not folder.is_dir():
+            raise EngineError(f"The folder {folder} no longer exists.") from None
+        raise EngineError(
+            f"No process can be started ({error.strerror}). "
+            "Free memory, or raise the limit of processes (ulimit -u), and try again."
+        ) from error
 
 
 def ask(child: subprocess.Popen[bytes], job: bytes) -> None:
@@ -93,9 +103,11 @@ class Output:
 
     def _read(self) -> None:
         assert self._child.stdout is not None
-        for line in whole_lines(self._child.stdout):
-            self._lines.put(line)
-        self._lines.put(b"")
+        try:
+            for line in whole_lines(self._child.stdout):
+                self._lines.put(line)
+        finally:
+            self._lines.put(b"")
 
     def lines(
         self, cancel: threading.Event | None, grace_s: Callable[[], float] = lambda: 0.0
@@ -169,10 +181,10 @@ def end(child: subprocess.Popen[bytes]) -> None:
                 pass  # the child is gone; unsent input no longer matters
 
 
-def how_it_ended(status: int, said: IO[bytes]) -> str:
+def how_it_ended(status: int, stderr: IO[bytes]) -> str:
     """Return how a child ended, with its last error line."""
-    said.seek(0)
-    last = said.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
+    stderr.seek(0)
+    last = stderr.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
     how = (
         f"was killed by {signal.Signals(-status).name}."
         if status < 0

@@ -263,10 +263,10 @@ class _Run:
             self._write(complete=self.plan.snapshot.complete)
 
     def write_seen(self) -> None:
-        """Record the files refused and those read by lines, before the snapshot with their shards.
+        """Save the records of refused and line-indexed files.
 
-        Otherwise a search in between would read refused files again, and the next run would leave
-        files read by lines as they are.
+        This comes before the snapshot that lists their shards. Otherwise a search in between would
+        read refused files again, and the next run would not parse line-indexed files.
         """
         with storage_errors(self.stored.folder):
             replace(self.stored.folder / "seen.json", msgspec.json.encode(self.plan.seen))

@@ -108,14 +108,20 @@ class _Worker:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed by ``close``)
         self.child = spawn("codeintel_nb.index.update.workers", self._stderr, self._folder)
         self._input: queue.Queue[bytes] = queue.Queue()
-        threading.Thread(target=self._read, args=(lines,), daemon=True).start()
-        threading.Thread(target=self._write, daemon=True).start()
+        try:
+            threading.Thread(target=self._read, args=(lines,), daemon=True).start()
+            threading.Thread(target=self._write, daemon=True).start()
+        except RuntimeError:  # no memory for a thread
+            self.close()
+            raise
 
     def _read(self, lines: queue.Queue[tuple[_Worker, bytes]]) -> None:
         assert self.child.stdout is not None
-        for line in whole_lines(self.child.stdout):
-            lines.put((self, line))
-        lines.put((self, b""))
+        try:
+            for line in whole_lines(self.child.stdout):
+                lines.put((self, line))
+        finally:
+            lines.put((self, b""))
 
     def _write(self) -> None:
         """Send the input: a long job waits until the worker has started."""

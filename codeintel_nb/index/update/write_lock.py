@@ -24,18 +24,22 @@ def one_writer(stored: StoredRepository, wait_s: float = 0.5) -> Iterator[None]:
 
     Raises
     ------
-    EngineError : another process holds it, and is named.
+    EngineError : another process holds the lock; the message names it.
     IndexingCancelled : the repository was removed meanwhile.
     """
     from filelock import Timeout
 
     owner = stored.folder / "writer.txt"
-    removed = IndexingCancelled(f"{stored.repository.name!r} was removed; it has no index.")
+    description = stored.folder / "repository.json"
+    removed = IndexingCancelled(
+        f"{stored.repository.name!r} was removed meanwhile. "
+        "To index it again, run: codeintel index PATH"
+    )
     with storage_errors(stored.folder):
         try:
             lock = acquire_lock(stored.folder / "writer.lock", wait_s)
         except FileNotFoundError:
-            if stored.folder.exists():
+            if description.exists():
                 raise
             raise removed from None
         except Timeout:
@@ -47,7 +51,7 @@ def one_writer(stored: StoredRepository, wait_s: float = 0.5) -> Iterator[None]:
                 "Wait for that run, or stop it. Searches work meanwhile."
             ) from None
     try:
-        if not stored.folder.exists():  # the lock is that of the removed folder
+        if not description.exists():  # the lock may be in the folder as renamed by its removal
             raise removed
         with suppress(OSError):  # a full disk: the file only names the lock's owner
             owner.write_text(
@@ -81,7 +85,8 @@ def sweep(stored: StoredRepository, snapshot: Snapshot, retired_age_s: float) ->
     now = time.time()
     young = {shard_id: at for shard_id, at in snapshot.retired.items() if now - at < retired_age_s}
     removed = []
-    folders = [*stored.shards.iterdir()]  # before the lock is tried: a later merge is not listed
+    # listed before the lock is tried, so that a merge that starts later is spared
+    folders = [*stored.shards.iterdir()]
     compacting = _is_compacting(stored)
     for folder in folders:
         if (

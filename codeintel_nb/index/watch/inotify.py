@@ -66,7 +66,7 @@ class Inotify:
     def follow(self, tree: WatchTarget) -> WatchSet | None:
         """Return a tree's new watch set; None without inotify."""
         with self._lock:
-            self._leave_to_parent()
+            self._drop_inherited()
             if self._inotify is None and time.monotonic() - self._tried_at > RETRY_S:
                 self._tried_at = time.monotonic()
                 self._open()
@@ -119,7 +119,7 @@ class Inotify:
         Changes of other trees are recorded for their own calls.
         """
         with self._lock:
-            if self._leave_to_parent():
+            if self._drop_inherited():
                 tree.reported.add("")
             try:
                 for event in () if self._inotify is None else self._inotify.read(timeout=0):
@@ -129,10 +129,10 @@ class Inotify:
             reported, tree.reported = tree.reported, set()
             return reported
 
-    def _leave_to_parent(self) -> bool:
-        """In a fork, forget the parent's watches: it would miss the events read here.
+    def _drop_inherited(self) -> bool:
+        """Drop watches inherited by a fork, so that their events stay with the parent.
 
-        Return whether that was needed.
+        Return whether there were any.
         """
         if self._inotify is None or self._owner == os.getpid():
             return False

@@ -65,13 +65,13 @@ class Watcher:
             for name, repository in by_name.items():
                 if name not in self._followed and not self._closed:
                     over = threading.Event()
-                    self._followed[name] = (repository.root, over)
                     threading.Thread(
                         target=self._follow,
                         args=(repository, over),
                         name=f"codeintel-watch-{name}",
                         daemon=True,
                     ).start()
+                    self._followed[name] = (repository.root, over)
 
     def close(self) -> None:
         self._closed = True
@@ -92,8 +92,9 @@ class Watcher:
                     delay_s = min(MAX_RETRY_S, 2 * delay_s or MIN_RETRY_S)
                     self._report(
                         repository.name,
-                        f"{repository.name!r} cannot be watched at the moment: {error}. "
-                        f"To update its index, run: codeintel index {repository.root}",
+                        f"{repository.name!r} cannot be watched: {_reason(error)}. "
+                        "Retrying automatically. "
+                        f"To update its index now, run: codeintel index {repository.root}",
                     )
                     over.wait(delay_s)
             self._wait_for_folder(repository, over)
@@ -190,13 +191,17 @@ class Watcher:
             self._update(repository, paths)
             success = True
             self._reported.pop(repository.name, None)
-        except (CodeIntelError, OSError, RuntimeError) as error:  # such as no memory for a process
+        except (CodeIntelError, OSError, RuntimeError) as error:  # e.g. no memory for a thread
             # then _wait_for_folder waits for it
             is_away = isinstance(error, SourceError) and not os.path.isdir(repository.root)
             if not is_away:
-                is_own = isinstance(error, CodeIntelError)
-                why = str(error) if is_own else f"{repository.name!r} was not updated: {error}."
-                self._report(repository.name, why)
+                message = (
+                    str(error)
+                    if isinstance(error, CodeIntelError)
+                    else f"{repository.name!r} could not be updated: {_reason(error)}. "
+                    "Retrying automatically."
+                )
+                self._report(repository.name, message)
         over.wait(min(MAX_PAUSE_S, PAUSE * (time.monotonic() - began)))
         return success
 
@@ -227,6 +232,10 @@ class _Installed:
         if is_new:
             self._until = 0.0
         return is_new
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _folder_id(path: str) -> tuple[int, int] | None:
