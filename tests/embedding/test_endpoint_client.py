@@ -1,5 +1,7 @@
 """Client of an embedding endpoint: every fault that a server showed, or documents."""
 
+import os
+import signal
 import time
 from email.utils import formatdate
 
@@ -10,6 +12,7 @@ from codeintel_nb.embedding.endpoint.client import EndpointEmbedder
 from codeintel_nb.embedding.endpoint.models import EndpointModel
 from codeintel_nb.errors import EmbeddingError, MissingExtra
 
+from ..waiting import HANG_S
 from .endpoint import KEY, body, refusing_longer_than, served, status, vectors_of
 
 TEXTS = ["def f(x):\n    return x\n", "", "class Cart:\n    pass\n" * 3, "a", "import os"]
@@ -38,6 +41,19 @@ def make(endpoint, waits):
     yield make
     for embedder in made:
         embedder.close()
+
+
+def test_fork_shares_no_connection_with_its_parent(make):
+    """On one connection, each could read the other's answer."""
+    embedder = make()
+    embedder.embed_query("one")
+    client = embedder._connected()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(int(HANG_S))
+        os._exit(0 if embedder._connected() is not client else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert embedder._connected() is client
 
 
 def test_vectors_come_in_the_order_of_the_texts(make, endpoint):

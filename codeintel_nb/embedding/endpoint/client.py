@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -48,6 +49,7 @@ class EndpointEmbedder:
         self.truncated = self.tokens = self.requests = 0
         self._dim, self._key, self._sleep = dim, key, sleep
         self._client: Any = None
+        self._owner = os.getpid()  # the process that opened its connections
         self._queries: OrderedDict[str, Vectors] = OrderedDict()
         self._unreachable: tuple[float, EmbeddingError] | None = None  # until when, and why
         self._lock = threading.Lock()
@@ -243,7 +245,7 @@ class EndpointEmbedder:
 
     def _connected(self) -> Any:
         with self._lock:
-            if self._client is None:
+            if self._client is None or self._owner != os.getpid():  # a fork shares no connection
                 if self._key is None:
                     self._key = self.model.key()
                 headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
@@ -252,6 +254,7 @@ class EndpointEmbedder:
                     headers=headers,
                     trust_env=not self.model.is_loopback,  # no proxy gets what stays here
                 )
+                self._owner = os.getpid()
             return self._client
 
     def _error(self, reason: str) -> EmbeddingError:
