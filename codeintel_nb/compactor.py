@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from .errors import EngineError
+from .errors import CodeIntelError
 from .index.shard.cache import Shards
 from .index.shard.shard import Shard
 from .index.store import Snapshot, StoredRepository
@@ -63,7 +63,7 @@ class Compactor:
                 progress(msgspec.structs.replace(event, repository=repository.name))
 
         def compact() -> None:
-            with suppress(EngineError):  # nothing is lost; the next update retries
+            with suppress(CodeIntelError, OSError):  # nothing is lost; the next update retries
                 compact_in_child(self._settings, repository, note, cancel, processes)
 
         if not self._in_background:

@@ -44,7 +44,7 @@ def sql_children_at_work(pid: int) -> list[psutil.Process]:
     running = []
     for child in children_of(pid, "codeintel_nb.server.sql_process"):
         with suppress(psutil.Error):  # it has just ended
-            if child.cpu_times().user > 0.9:
+            if child.cpu_times().user > 2.0:
                 running.append(child)
     return running
 

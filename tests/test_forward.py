@@ -108,6 +108,7 @@ def test_answers_are_those_of_the_command_itself(listener, home):
 def test_other_commands_run_themselves(listener, home):
     for command in OTHERS:
         assert forward._asked(read_address(home), command) is None, command
+    assert asked(home, "paths"), "it answers the searches"
 
 
 def test_command_prints_the_answer_it_gets(watching, home):

@@ -49,7 +49,7 @@ class _Process:
         self._child = spawn(module, self._stderr, root)
         self._write_lock = threading.Lock()
         self._is_late = False
-        self._is_answered = True  # the last search, with nothing left in the pipe
+        self._is_answered = True  # whether the last search's answer was read completely
         with suppress(OSError):  # it has died, as ``is_started`` will say
             self.send(Start(settings, str(root)))
 
@@ -57,7 +57,7 @@ class _Process:
         """Wait until the process can search; return whether it can."""
         assert self._child.stdout is not None
         with self._killed_after(START_S), suppress(EOFError, OSError):
-            return bool(read_frame(self._child.stdout) == READY)
+            return read_frame(self._child.stdout) == READY and not self._is_late
         return False
 
     @contextmanager
@@ -70,7 +70,7 @@ class _Process:
         is_over, lock = False, threading.Lock()
 
         def kill() -> None:
-            with lock:  # not the next search's process, if this block has just ended
+            with lock:  # once the block has ended, the process may run another search
                 if not is_over:
                     self._is_late = True
                     self._child.kill()
@@ -108,7 +108,7 @@ class _Process:
         except (EOFError, OSError):
             how = how_it_ended(self._child.wait(), self._stderr)
             kind: type[EngineError] = _Died
-            if self._is_late:  # nor would it end in time elsewhere
+            if self._is_late:  # another process would time out, too
                 kind, how = EngineError, "did not end in time and was stopped."
             raise kind(
                 f"The process of this search {how} Other searches continue. If it happens again, "
@@ -121,7 +121,7 @@ class _Process:
 
     @property
     def is_reusable(self) -> bool:
-        """Whether the process lives, and its next frame would answer the next search."""
+        """Whether the process is alive and its pipe holds no unread answer."""
         return self._is_answered and self._child.poll() is None
 
     def end(self) -> None:
@@ -202,8 +202,10 @@ class ProcessEngine:
         with self._lock:
             is_missing = len(self._processes) < self.processes and not self._starting
             if is_missing and not self._closed:
-                self._starting += 1
-                threading.Thread(target=self._start, name="codeintel-start", daemon=True).start()
+                starter = threading.Thread(target=self._start, name="codeintel-start", daemon=True)
+                with suppress(RuntimeError):  # no memory for a thread
+                    starter.start()
+                    self._starting += 1
             if not self._processes:
                 return None
         return self._next(BUSY_S)
@@ -229,7 +231,9 @@ class ProcessEngine:
         try:
             while not self._closed and len(self._processes) < self.processes:
                 process = _Process(self._settings, self._root)
-                is_started = process.is_started()
+                is_started = False
+                with suppress(RuntimeError):  # no memory for a thread
+                    is_started = process.is_started()
                 with self._lock:
                     if is_started and not self._closed:
                         self._processes.append(process)

@@ -9,6 +9,7 @@ import html
 import os
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,7 @@ class Panel(anywidget.AnyWidget):
 
     def _begin(self, path: str) -> None:
         is_at_work = self.job.get("state") in ("waiting", "running")
-        # a thread whose outcome is shown may live on for a moment
+        # the thread may outlive the outcome it has shown
         if is_at_work and self._indexing is not None and self._indexing.is_alive():
             raise EngineError(
                 "This panel is already indexing. Wait for it to finish, or press Cancel."
@@ -192,13 +193,14 @@ class Panel(anywidget.AnyWidget):
         try:
             outcome = summary(self._client.ask(request, progress=moved, cancel=cancel))
             self.job = {"state": "done", "line": outcome, "share": 1.0}
-            self._show_state()
-        except CodeIntelError as error:
+        except Exception as error:  # or the panel would show a run for ever
             self.job = {
                 "state": "cancelled" if cancel.is_set() else "failed",
                 "line": in_panel(str(error)),
                 "share": 0.0,
             }
+        with suppress(CodeIntelError):
+            self._show_state()
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """Return the widget, and a static view as its fallback."""

@@ -10,7 +10,6 @@ import json
 import os
 import socket
 import threading
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -46,7 +45,7 @@ class Listener:
         self._workspace = workspace
         self._client = FixedClient(workspace, ScopeAnswer(EVERYTHING, "", is_default=True))
         self._free = threading.Semaphore(MAX_COMMANDS)
-        self._is_closed = False
+        self._closed = threading.Event()
         self._home = str(workspace.settings.home)
         self._socket = socket.create_server(("127.0.0.1", 0))
         variables = {**os.environ, **workspace.settings.shared_variables()}
@@ -60,25 +59,25 @@ class Listener:
 
     def close(self) -> None:
         """Stop listening; commands in flight then run locally."""
-        self._is_closed = True
+        self._closed.set()
         remove_address(self._home, self._address)
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread
         self._socket.close()
         if self._thread.is_alive():
             self._thread.join(2 * LOOK_S)
-        remove_address(self._home, self._address)  # which the thread may have just renewed
+        remove_address(self._home, self._address)  # the thread may have written it again
 
     def _listen(self) -> None:
         self._socket.settimeout(CHECK_S)
-        while not self._is_closed:
+        while not self._closed.is_set():
             try:
                 connection, _ = self._socket.accept()
             except TimeoutError:
                 self._renew_address()
                 continue
             except OSError:  # closed, or too many open files
-                time.sleep(LOOK_S)
+                self._closed.wait(LOOK_S)
                 continue
             if not self._free.acquire(blocking=False):
                 connection.close()
@@ -99,7 +98,7 @@ class Listener:
         ):
             with suppress(OSError):
                 write_address(self._home, self._address)
-                if self._is_closed:
+                if self._closed.is_set():
                     remove_address(self._home, self._address)
 
     def _serve(self, connection: socket.socket) -> None:

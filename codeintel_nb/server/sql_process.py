@@ -104,7 +104,7 @@ class SqlChildren:
         finally:
             end(child)
             errors.close()
-            with suppress(OSError):  # no memory for a spare: the next query starts its child
+            with suppress(EngineError):  # no memory for a spare: the next query starts its child
                 self._prepare()
 
     def close(self) -> None:

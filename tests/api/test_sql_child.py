@@ -1,4 +1,3 @@
-import errno
 import os
 import subprocess
 import sys
@@ -40,7 +39,7 @@ ANSWER = msgspec.json.encode(Header(["n"], ["INTEGER"], False, {})) + b"\n"
 
 
 def dying_child(rows, status):
-    """Return a stand-in for ``SqlChildren._start``: a child that sends rows, then ends so."""
+    """Return a substitute for ``SqlChildren._start``: its child sends rows and then ends."""
     program = f"import os, sys\nsys.stdin.readline()\nos.write(1, {ANSWER + rows!r})\n{status}"
 
     def start(children):
@@ -52,20 +51,20 @@ def dying_child(rows, status):
     return start
 
 
-def test_rows_cut_off_by_a_death_are_no_answer(run, monkeypatch):
+def test_truncated_rows_of_a_killed_child_raise(run, monkeypatch):
     killed = dying_child(b"[[1],[2],[3", "os.kill(os.getpid(), 9)")
     monkeypatch.setattr(SqlChildren, "_start", killed)
     with pytest.raises(SearchError, match=r"exceeds its memory limit"):
         run("select 1 as n")
 
 
-def test_answer_needs_no_spare(run, monkeypatch):
+def test_query_answers_though_no_spare_can_start(run, monkeypatch):
     """No memory is left for the child of the next query."""
     starts = []
 
     def start(children):
         if starts:
-            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+            raise EngineError("No process can be started (Cannot allocate memory).")
         starts.append(children)
         return dying_child(b"[[1]]", "os._exit(0)")(children)
 

@@ -25,6 +25,7 @@ from codeintel_nb.sources.walk import Walk
 from tests.conftest import write_tree
 from tests.live import children_of
 from tests.sources.ignore_trees import make_repository
+from tests.waiting import HANG_S
 
 TREE = {
     "a.py": "def first():\n    return 1\n",
@@ -65,7 +66,7 @@ def test_forks_and_their_parent_each_see_every_change(ws, tree):
     def in_fork(search):
         child = os.fork()
         if child == 0:
-            signal.alarm(30)
+            signal.alarm(int(HANG_S))
             with contextlib.suppress(BaseException):
                 os._exit(0 if search() else 1)
             os._exit(2)

@@ -19,6 +19,8 @@ from codeintel_nb.index.locking import acquire_lock
 from codeintel_nb.index.shard.shard import Shard
 from codeintel_nb.index.store import Store, read_snapshot
 from codeintel_nb.index.update import build as building
+from codeintel_nb.index.update import subprocess_job
+from codeintel_nb.index.update.processes import MODULE
 from codeintel_nb.index.update.stops import write_stop
 from codeintel_nb.index.watch import watcher as watching
 from codeintel_nb.sources.repository import package_at
@@ -385,18 +387,19 @@ def test_changing_ignored_file_triggers_no_update(watched, tree):
 def test_update_without_memory_for_a_process_is_tried_again(watched, tree, monkeypatch):
     shop, _, _, failures = watched
     shop.indexer._processes.end_idle()
-    start = subprocess.Popen
+    start = subprocess_job.subprocess.Popen
 
-    def fail(*_, **__):
-        monkeypatch.setattr(subprocess, "Popen", start)
+    def fail(command, **options):
+        if MODULE not in command:
+            return start(command, **options)
+        monkeypatch.setattr(subprocess_job.subprocess, "Popen", start)
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
-    monkeypatch.setattr(subprocess, "Popen", fail)
+    monkeypatch.setattr(subprocess_job.subprocess, "Popen", fail)
     (tree / "late.py").write_text("def late_arrival(): ...\n")
     until(lambda: shop.symbols("late_arrival"))
-    assert [message for _, message in failures] == [
-        "'shop' was not updated: [Errno 11] Resource temporarily unavailable."
-    ]
+    ((_, message),) = failures
+    assert message.startswith(f"No process can be started ({os.strerror(errno.EAGAIN)}).")
 
 
 def test_watching_that_fails_is_tried_again(shop, tree, monkeypatch):
@@ -412,7 +415,7 @@ def test_watching_that_fails_is_tried_again(shop, tree, monkeypatch):
     until(lambda: shop.symbols("late_arrival"))
     watcher.close()
     (message,) = failures
-    assert message.startswith("'shop' cannot be watched at the moment: no threads.")
+    assert message.startswith("'shop' cannot be watched: no threads. Retrying automatically.")
 
 
 @pytest.mark.slow

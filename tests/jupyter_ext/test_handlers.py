@@ -316,9 +316,9 @@ def test_search_stops_when_its_client_disconnects(large, uncut_s):
 def test_sql_stops_when_its_client_disconnects(server):
     """Disconnect from a query that would take hours."""
     connection = begun(server, "sql", {"statement": LONG_SQL})
-    until(lambda: sql_children_at_work(server.process.pid))
+    (child,) = until(lambda: sql_children_at_work(server.process.pid))
     connection.close()
-    until(lambda: not sql_children_at_work(server.process.pid))
+    until(lambda: not child.is_running())
 
 
 def test_search_cancelled_by_id_returns_partial_results(large, uncut_s):

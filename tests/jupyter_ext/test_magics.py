@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import write_tree
 from tests.jupyter_ext.test_handlers import SLOW
+from tests.live import sql_children_at_work
 from tests.waiting import until
 
 ENGINE = [
@@ -111,7 +112,10 @@ def test_interrupt_cancels_a_search_on_the_server(server, large, open_notebook, 
 
     def interrupt():
         until(begun.exists)
-        time.sleep(1)  # until the server searches
+        if magic == "codesql":
+            until(lambda: sql_children_at_work(server.process.pid))
+        else:
+            time.sleep(1)  # until the server searches
         server.ask("POST", f"kernels/{notebook.kernel_id}/interrupt", {}, api=True)
 
     threading.Thread(target=interrupt).start()
