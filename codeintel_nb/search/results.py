@@ -258,7 +258,7 @@ class Results(msgspec.Struct, frozen=True):
         }
 
     def to_arrow(self, columns: Sequence[str] | Literal["all"] = "all") -> Any:
-        """Return a pyarrow Table with one row per hit.
+        """Return a pyarrow Table with one row per hit; ``why`` is a JSON text.
 
         Its metadata says whether hits are missing.
         """
@@ -267,20 +267,16 @@ class Results(msgspec.Struct, frozen=True):
             import pyarrow
         except ImportError:
             raise MissingExtra("df", needed_by="Results.to_arrow") from None
-        types = {
-            "start_line": "int64",
-            "end_line": "int64",
-            "snippet_line": "int64",
-            "column": "int64",
-            "cell": "int64",
-            "score": "float64",
-        }
-        names = self.columns(columns)
-        schema = pyarrow.schema(
-            [(name, getattr(pyarrow, types.get(name, "string"))()) for name in names]
-        )
+        of_field = {"int": pyarrow.int64(), "float": pyarrow.float64(), "str": pyarrow.string()}
+        names, text = self.columns(columns), pyarrow.string()
+        kinds = {name: Hit.__annotations__[name].partition(" |")[0] for name in names}
+        types = {**of_field, "Why": text, "tuple[str, ...]": pyarrow.list_(text)}
+        schema = pyarrow.schema([(name, types[kinds[name]]) for name in names])
         metadata = {name: str(value) for name, value in self._completeness().items()}
-        return pyarrow.Table.from_pydict(self._table(names), schema=schema.with_metadata(metadata))
+        table = self._table(names)
+        if "why" in table:
+            table["why"] = [one and msgspec.json.encode(one).decode() for one in table["why"]]
+        return pyarrow.Table.from_pydict(table, schema=schema.with_metadata(metadata))
 
     def to_polars(self, columns: Sequence[str] | Literal["all"] = ()) -> Any:
         """Return a Polars DataFrame, with rows and columns like ``to_df``."""

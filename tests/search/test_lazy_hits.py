@@ -1,7 +1,9 @@
 import gc
+import json
 import pickle
 import shutil
 
+import msgspec
 import pytest
 
 from codeintel_nb import Results, Scope, Workspace
@@ -56,6 +58,28 @@ def test_columns_are_the_fields_of_the_hits(workspace, options):
         for one in results.to_dicts()
     ]
     assert results.files() == len({(hit.repo, hit.path) for hit in hits})
+
+
+def test_arrow_has_every_column(tmp_path, make_workspace):
+    cell = {"cell_type": "code", "metadata": {}, "outputs": [], "source": "def charge(card): ..."}
+    notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    tree = {"n.ipynb": json.dumps(notebook), "a.py": "def charge(card): ...\n"}
+    workspace = make_workspace()
+    workspace.index(write_tree(tmp_path / "tree", tree), name="t")
+    for results in (
+        workspace.search_text("charge"),
+        workspace.semantic_search("charge a card", why=True),
+        workspace.search_symbols("charge"),
+    ):
+        table = results.to_arrow([*Hit.__struct_fields__])
+        for hit, row in zip(results, table.to_pylist(), strict=True):
+            row["also"], row["why"] = tuple(row["also"]), row["why"] and json.loads(row["why"])
+            why = msgspec.json.decode(msgspec.json.encode(hit.why))
+            assert row == {**msgspec.structs.asdict(hit), "why": why}
+        assert results.to_arrow()["cell_line"].to_pylist() == [hit.cell_line for hit in results]
+        assert len(results.relation()) == len(results.to_polars("all")) == len(results) > 0
+    assert 1 in workspace.search_text("charge").to_arrow()["cell_line"].to_pylist()
+    assert workspace.search_text("nothing_at_all").to_arrow().num_rows == 0
 
 
 def test_hits_behave_like_a_tuple(workspace):
