@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from ..index.shard.shard import KINDS
 
-_TEXT = KINDS.index("text")  # of printed output; a cell's source has other kinds
+TEXT = KINDS.index("text")  # of printed output; a cell's source has other kinds
 
 
 class Chunks(Protocol):
@@ -30,7 +30,7 @@ def first_line(shard: Chunks, chunk: int) -> int:
         return (
             shard.chunk_file[number],
             shard.chunk_cell[number],
-            shard.chunk_kind[number] == _TEXT,
+            shard.chunk_kind[number] == TEXT,
         )
 
     own = part(chunk)

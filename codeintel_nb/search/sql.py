@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import SearchError
 from ..index.shard.shard import KINDS, Shard
 from ..sources.chunk import decoded
+from .cells import TEXT
 from .hit import Hit
 from .lazy_hits import columns_of
 from .mask import ScopeMask
@@ -242,9 +243,10 @@ def _load_cells(connection: Any, shards: list[InScope]) -> None:
                 shard.chunk_file[chunks].tolist(), shard.chunk_cell[chunks].tolist(), strict=True
             )
         }
-        # a cell is shown whole
+        # a cell is shown whole, but without its output
+        is_source = cell_chunks & (shard.chunk_kind != TEXT)
         chunks = np.flatnonzero(
-            cell_chunks & np.isin(shard.chunk_file, [file for file, _ in in_scope])
+            is_source & np.isin(shard.chunk_file, [file for file, _ in in_scope])
         )
         files, cells = (
             shard.chunk_file[chunks].astype(np.int64),
@@ -272,6 +274,8 @@ def _load_cells(connection: Any, shards: list[InScope]) -> None:
                         source.removesuffix("\n"),
                     )
                 )
+        if not rows:
+            continue
         names = tuple(SCHEMA["cells"])
         connection.register(
             "given",

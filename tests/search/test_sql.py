@@ -149,6 +149,22 @@ def test_cells_of_notebooks(tmp_path, make_workspace):
     assert workspace.sql("select * from cells", Scope(languages=("sql",))).rows() == []
 
 
+def test_source_of_a_cell_is_without_its_output(tmp_path, make_workspace):
+    printed = {"output_type": "stream", "name": "stdout", "text": "printed line\n"}
+    cells = [
+        {"cell_type": "code", "source": source, "outputs": [printed]}
+        for source in ("x = 1\nprint('printed')", "")
+    ]
+    workspace = make_workspace()
+    notebook = json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    workspace.index(write_tree(tmp_path / "t", {"a.ipynb": notebook}), name="t", outputs=True)
+    query = "select cell, source, start_line, end_line from cells"
+    expected = [(0, "x = 1\nprint('printed')", 1, 2)]
+    assert workspace.sql(query).rows() == expected
+    assert workspace.sql(query, Scope(kinds=("text",))).rows() == expected
+    assert workspace.search_text("printed line").total == 2
+
+
 def test_hits_of_a_search(shop):
     found = shop.search_text("cart")
     rows = shop.sql(
