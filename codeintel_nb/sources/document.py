@@ -21,9 +21,10 @@ UNPARSED = f"{BY_LINES}as its grammar failed"
 
 def refusal(path: str, data: bytes) -> str | None:
     """Return the reason not to index a file, or None."""
-    if PRIVATE_KEY.match(data[:200]):
-        return "secret"
-    return "binary" if text_of(data) is None else None
+    text = text_of(data)
+    if text is None:
+        return "binary"
+    return "secret" if PRIVATE_KEY.match(text[:200]) else None
 
 
 NO_NOTEBOOK = "json"  # language of a notebook file without cells: searched as JSON text

@@ -20,5 +20,6 @@ PRIVATE_KEY = re.compile(rb"\s*-----BEGIN [A-Z ]*PRIVATE KEY")
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a file's name suggests it holds keys or passwords."""
+    """Whether a file's name, in any case, suggests it holds keys or passwords."""
+    name = name.lower()
     return _SECRET.match(name) is not None and NO_SECRETS.search(name) is None

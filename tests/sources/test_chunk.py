@@ -129,6 +129,9 @@ def test_refusal_reasons():
     assert refusal("a.bin", b"a\0b") == "binary"
     assert refusal("key", b"-----BEGIN OPENSSH PRIVATE KEY-----\n") == "secret"
     assert refusal("a.py", b"x = 1") is None
+    for encoding in ("utf-8-sig", "utf-16", "utf-16-le", "utf-32"):
+        key = "-----BEGIN RSA PRIVATE KEY-----\n".encode(encoding)
+        assert refusal("key", key) == "secret", encoding
 
 
 def test_deeply_nested_file_is_chunked():

@@ -162,6 +162,10 @@ def test_names_that_are_not_utf8_are_counted(tmp_path):
         ("keys.py", False),
         ("credentials.json", True),
         ("monkey.py", False),
+        ("ID_RSA", True),
+        ("Server.PEM", True),
+        ("Credentials.json", True),
+        (".Env.Example", False),
     ],
 )
 def test_secret_names(name, secret):
