@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from inspect import cleandoc
 from pathlib import Path
@@ -52,6 +53,10 @@ OPTIONS: dict[str, Sequence[Option]] = {
 MAX_SQL_HITS = 100_000
 MAX_SQL_SNIPPET = 200
 MAX_SQL_HIT_BYTES = MAX_SQL_BODY_BYTES - 1_000_000  # the rest is for the statement
+_STRING = re.compile(r"'(?:[^']|'')*'")
+_TABLE_HITS = re.compile(
+    r"\b(?:from|join)\s+(?:[\w.\"]+(?:\s+(?:as\s+)?\w+)?\s*,\s*)*\"?hits\b", re.I
+)
 SCOPE_COMMANDS = (
     "show",
     "set",
@@ -260,3 +265,8 @@ def sendable(hits: Sequence[Hit]) -> tuple[Hit, ...]:
     while (size := len(msgspec.json.encode(short))) > MAX_SQL_HIT_BYTES:
         short = short[: len(short) * MAX_SQL_HIT_BYTES // size]
     return short
+
+
+def reads_hits(query: str) -> bool:
+    """Whether a SQL query reads the table hits, and does not only mention the word."""
+    return _TABLE_HITS.search(_STRING.sub("''", query)) is not None

@@ -50,6 +50,7 @@ from .commands import (
     help_of,
     index_request,
     kernel_requests,
+    reads_hits,
     sendable,
     with_imports,
     with_options,
@@ -57,6 +58,7 @@ from .commands import (
 )
 from .completion import Completer
 from .mcp_settings import AssistantSettings
+from .questions import search_for_questions
 from .runner import BaseMagics
 from .views import IndexView, ScopeView
 
@@ -203,16 +205,18 @@ class CodeintelMagics(BaseMagics):
         if operation.kind == "search":
             defaults["timeout_s"] = self.timeout_s
         elif operation.request is SqlRequest and re.search(r"\bhits\b", query, re.I):
-            defaults["hits"] = self._last_hits()
+            defaults["hits"] = self._last_hits(query)
         return defaults
 
-    def _last_hits(self) -> tuple[Hit, ...]:
+    def _last_hits(self, query: str) -> tuple[Hit, ...]:
         """Return the hits of this notebook's last search, for SQL."""
         if self._last is None:
-            raise SearchError(
-                "The table hits is empty, as this notebook has not searched yet. "
-                "Search first: %textsearch PATTERN"
-            )
+            if reads_hits(query):
+                raise SearchError(
+                    "The table hits is empty, as this notebook has not searched yet. "
+                    "Search first: %textsearch PATTERN"
+                )
+            return ()
         hits = sendable(self._last.hits)
         if self._last.truncated:
             print(f"The table hits is not complete: {self._last.missing()}")
@@ -381,6 +385,7 @@ def load(shell: Any) -> CodeintelMagics:
     Table.linker = staticmethod(linker)
     Shown.mapper = staticmethod(lambda results, colour: magics.draw(results.scope, results, colour))
     shell.register_magics(magics)
+    search_for_questions(shell)
     shell.configurables.append(magics)
     completer = getattr(shell, "Completer", None)
     if completer is not None:

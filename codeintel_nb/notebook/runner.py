@@ -5,6 +5,7 @@ Ctrl-C ends a search with partial results; errors are shown in one line.
 
 from __future__ import annotations
 
+import keyword
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -15,11 +16,12 @@ from IPython.core.magic import Magics
 from traitlets.config import Configurable
 
 from ..client.contract import Client
-from ..errors import CodeIntelError, SearchError
+from ..errors import CodeIntelError, SearchError, did_you_mean
 from ..index.update.report import OnProgress, Progress
 from ..operations.answers import SearchAnswer
 from ..operations.options import (
     describe,
+    misspelt_options,
     parse_line,
     positional_of,
     trailing_letters,
@@ -96,7 +98,7 @@ class BaseMagics(Magics, Configurable):
         """Return the target variable, the options, and the query."""
         name, arrow, rest = line.partition("<<")
         target = ""
-        if arrow and name.strip().isidentifier():
+        if arrow and _is_variable(name.strip()):
             target, line = name.strip(), rest
         values, query = parse_line(line, OPTIONS[magic], raw=True)
         if unread := unread_options(line, query, OPTIONS[magic]):
@@ -105,6 +107,9 @@ class BaseMagics(Magics, Configurable):
                 f"{', '.join(unread)} {verb} searched for as part of the text. "
                 "Put options at the start or the end of the line."
             )
+        for word in misspelt_options(line, query, OPTIONS[magic]):
+            flags = [flag for option in OPTIONS[magic] for flag in option.flags]
+            print(f"{word} was searched for as part of the text.{did_you_mean(word, flags)}")
         if letters := trailing_letters(line, query, OPTIONS[magic]):
             what, them = (
                 ("was read as an option", "it")
@@ -118,7 +123,7 @@ class BaseMagics(Magics, Configurable):
         if cell is not None:
             query = f"{query}\n{cell}".strip("\n") if query else cell.strip("\n")
         target = values.pop("out", target)
-        if target and not target.isidentifier():
+        if target and not _is_variable(target):
             raise SearchError(f"{target!r} is not a valid variable name. Use: --out NAME")
         return target, values, query
 
@@ -160,3 +165,7 @@ class BaseMagics(Magics, Configurable):
             raise UsageError(in_notebook(str(error))) from None
         except msgspec.ValidationError as error:
             raise UsageError(f"Invalid value: {error}") from None
+
+
+def _is_variable(name: str) -> bool:
+    return name.isidentifier() and not keyword.iskeyword(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from ..errors import SearchError
 from ..search.request import Request
 from .options import Option, options_of, parse_line, positional_of
 from .table import operation_of
+
+_ASSIGNMENT = re.compile(r"\s*\w+\s*<<")
 
 
 def magic_of(request: Request[Any]) -> str:
@@ -70,6 +73,8 @@ def _text(text: str, options: Sequence[Option]) -> list[str]:
     """Return the query, protected where it would be read otherwise."""
     if not text:
         return []
+    if _ASSIGNMENT.match(text):  # `x << 2` would store the results of `2` as x
+        return ["--", text]
     is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
     if text != text.strip() or is_quoted or text.endswith("?"):
         text = f'"{text}"' if '"' not in text else f"'{text}'"

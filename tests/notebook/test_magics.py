@@ -101,9 +101,40 @@ def test_every_search_obeys_the_scope_until_it_changes(ready):
     assert len(ready("%paths")) == 9
 
 
+def test_question_mark_ends_a_question(ready, run, shell):
+    for line in (
+        "%semsearch where is a card charged?",
+        "%semsearch charge?  ",
+        "found = %textsearch cart?",
+        "%textsearch --regex carts?",
+        "%symbol Cart?",
+    ):
+        ready(line)
+        assert "not found" not in run.out
+    assert shell.user_ns["found"].query.pattern == "cart?"
+    ready("%semsearch?")
+    assert "%semsearch" in run.out
+
+
+def test_keyword_is_no_variable(ready, shell):
+    assert "class" not in shell.user_ns
+    found = ready("%textsearch class << self")
+    assert found.query.pattern == "class << self"
+    ready("%textsearch cart --out class")
+    assert "class" not in shell.user_ns
+
+
 def test_last_search_is_a_sql_table(ready, run):
     ready("%codesql select * from hits")
     assert "this notebook has not searched yet" in run.err
+    ready('%codesql select f.path from files f, "hits" where true')
+    assert "this notebook has not searched yet" in run.err
+    for query in (
+        "select language, count(*) as hits from files group by all order by hits",
+        "select path from files where path like '%hits%' or 'from hits' = ''",
+    ):
+        ready(f"%codesql {query}")
+        assert run.err == ""
     found = ready("%textsearch cart")
     assert ready("%codesql select count(*) from hits").rows() == [(len(found),)]
     assert ready("%codesql select distinct path from hits order by 1").rows() == [
