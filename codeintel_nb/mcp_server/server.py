@@ -27,7 +27,8 @@ INVALID_PARAMS = -32602
 INSTRUCTIONS = (
     "Offline search of the code indexed on this machine: by text, by meaning and by the names of "
     "definitions. "
-    "set_scope limits every later call of the session to repositories, paths, languages and kinds. "
+    "set_scope limits every later search and list of the session to repositories, paths, "
+    "languages and kinds. "
     "Every answer contains the session_id; pass it to later calls if the transport has no sessions "
     "of its own. "
     "Lines are numbered from 1. "

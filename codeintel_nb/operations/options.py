@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -136,7 +137,7 @@ def parse_line(line: str, options: Sequence[Option], raw: bool = False) -> Parse
 
 
 def trailing_letters(line: str, query: str, options: Sequence[Option]) -> list[str]:
-    """Return trailing one-letter options, perhaps text as in ``rm -f``."""
+    """Return trailing options of one letter, perhaps text as in ``rm -f`` or ``sort -n1``."""
     by_flag = {
         flag: option for option in options for flag in option.flags if not flag.startswith("--")
     }
@@ -144,32 +145,61 @@ def trailing_letters(line: str, query: str, options: Sequence[Option]) -> list[s
     if "--" in words or not query:
         return []
     letters = list[str]()
-    while words and words[-1] in by_flag and by_flag[words[-1]].kind == "flag":
+    while words and (
+        (words[-1] in by_flag and by_flag[words[-1]].kind == "flag")
+        or _is_numbered(words[-1], by_flag)
+    ):
         letters.insert(0, words.pop())
     return letters
 
 
 def unread_options(line: str, query: str, options: Sequence[Option]) -> list[str]:
-    """Return the options inside a query, searched for as text."""
-    flags = {flag for option in options for flag in option.flags if flag.startswith("--")}
+    """Return the options inside a query, searched for as text: ``--limit=5`` or ``-iw``."""
+    flags = {flag for option in options for flag in option.flags}
     words = [token[0] for token in _TOKEN.finditer(line)]
-    return (
-        []
-        if "--" in words
-        else [word for word in words if word.partition("=")[0] in flags and word in query]
-    )
+
+    def is_option(word: str) -> bool:
+        if word.startswith("--"):
+            return word.partition("=")[0] in flags
+        is_cluster = re.fullmatch(r"-[A-Za-z]{2,}", word) is not None
+        return is_cluster and all(f"-{letter}" in flags for letter in word[1:])
+
+    return [] if "--" in words else [word for word in words if is_option(word) and word in query]
+
+
+def misspelt_options(line: str, query: str, options: Sequence[Option]) -> list[str]:
+    """Return the words of a query that look like misspelt options."""
+    flags = [flag for option in options for flag in option.flags if flag.startswith("--")]
+    words = [token[0].partition("=")[0] for token in _TOKEN.finditer(line)]
+    return [
+        word
+        for word in words
+        if re.fullmatch(r"--[a-z][\w-]+", word)
+        and word not in flags
+        and word in query
+        and "--" not in words
+        and difflib.get_close_matches(word, flags, n=1, cutoff=0.8)
+    ]
 
 
 def _options_at_the_end(
     tokens: list[re.Match[str]], first: int, by_flag: dict[str, Option], values: dict[str, Any]
 ) -> int:
-    """Read the longest trailing run of options; return its start."""
+    """Read the longest trailing run of options; return its start.
+
+    Behind a ``--`` in the text, nothing is an option.
+    """
+    if any(token[0] == "--" for token in tokens[first:]):
+        return len(tokens)
     for start in range(first + 1, len(tokens)):
-        if tokens[start][0].partition("=")[0] not in by_flag:
+        word = tokens[start][0]
+        if word.partition("=")[0] not in by_flag and not _is_numbered(word, by_flag):
             continue
         trailing: dict[str, Any] = {}
         at = start
         try:
+            if _is_numbered(word, by_flag):
+                at += _take_cluster(word, by_flag, trailing)
             while at < len(tokens) and (used := _take(tokens, at, by_flag, trailing)):
                 at += used
         except SearchError:
@@ -192,6 +222,8 @@ def _take(
     if option is None:
         return _take_cluster(tokens[at][0], by_flag, values) if at == 0 or values else 0
     if option.kind == "flag":
+        if equals:
+            raise SearchError(f"The option {flag} takes no value.")
         values[option.field] = option.const
         return 1
     if equals:
@@ -229,6 +261,13 @@ def _take_cluster(word: str, by_flag: dict[str, Option], values: dict[str, Any])
     for field, value in cluster.items():
         values[field] = [*values.get(field, []), *value] if isinstance(value, list) else value
     return 1
+
+
+def _is_numbered(word: str, by_flag: dict[str, Option]) -> bool:
+    """Whether a word is a letter with its number, as in ``-C3``."""
+    match = re.fullmatch(r"(-[A-Za-z])\d+", word)
+    option = by_flag.get(match[1]) if match else None
+    return option is not None and option.kind == "int"
 
 
 def _meant(word: str, by_flag: dict[str, Option]) -> str:

@@ -223,8 +223,8 @@ OPERATIONS = (
         "Set the scope", "replace the session's scope",
         "PUT", "sessions/{session_id}/scope", access="write", kernels="own", body="scope",
         tool=Tool(
-            "Limit every later call of the session to repositories, revisions, paths, languages "
-            "and kinds of code. An omitted field sets no limit.",
+            "Limit every later search and list of the session to repositories, revisions, paths, "
+            "languages and kinds of code. An omitted field sets no limit.",
             changes=True,
         ),
     ),

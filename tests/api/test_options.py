@@ -6,6 +6,7 @@ from codeintel_nb.errors import SearchError
 from codeintel_nb.operations.options import (
     OUT,
     describe,
+    misspelt_options,
     options_of,
     parse_line,
     trailing_letters,
@@ -47,6 +48,13 @@ OPTIONS = (*options_of(TextQuery), OUT)
         ("-1 + 2", {}, "-1 + 2"),
         ("", {}, ""),
         ("foo --out hits", {"out": "hits"}, "foo"),
+        ("foo -C1", {"context": 1}, "foo"),
+        ("foo -n5 -w", {"limit": 5, "word": True}, "foo"),
+        ("sed x -i=5", {}, "sed x -i=5"),
+        ("foo -- -i", {}, "foo -- -i"),
+        ("-w foo -- --limit 5", {"word": True}, "foo -- --limit 5"),
+        ("a b1 -1", {}, "a b1 -1"),
+        ("foo -x1", {}, "foo -x1"),
         ("-i foo", {"case": "insensitive"}, "foo"),
     ],
 )
@@ -61,6 +69,8 @@ def test_options_are_parsed_at_both_ends_and_the_rest_is_kept_verbatim(line, val
         ("--limit many foo", "a whole number, not 'many'"),
         ("--limit", "needs a value"),
         ("--lnag=py foo", "Did you mean '--lang'?"),
+        ("--regex=false foo", "--regex takes no value"),
+        ("-w=1 foo", "-w takes no value"),
     ],
 )
 def test_invalid_option_error_names_the_problem(line, said):
@@ -127,6 +137,7 @@ def test_unknown_short_option_gets_no_suggestion(line):
         ("rm --files", "rm", []),
         ("-- rm -f", "rm -f", []),
         ("x -n 5", "x", []),
+        ("sort -n1", "sort", ["-n1"]),
     ],
 )
 def test_trailing_short_options_that_may_be_query_text(line, query, letters):
@@ -168,7 +179,26 @@ def test_apostrophe_does_not_open_a_quote(line, values, rest):
         ("-- what --limit 5 is", []),
         ('"what --limit 5 is"', []),
         ("a --nothing b", []),
+        ("needle -iw", ["-iw"]),
+        ("rm -rf", ["-rf"]),
+        ("tar -xzf", []),
+        ("a - -- -iw", []),
     ],
 )
 def test_option_inside_a_query_is_reported(line, unread):
     assert unread_options(line, parse_line(line, OPTIONS, raw=True).rest, OPTIONS) == unread
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("needle --limt 1", ["--limt"]),
+        ("needle --lnag=python", ["--lnag"]),
+        ("needle --ignorecase", ["--ignorecase"]),
+        ("git commit --amend", []),
+        ("-- needle --limt 1", []),
+        ("needle --limit 1", []),
+    ],
+)
+def test_misspelt_option_behind_a_query_is_reported(line, words):
+    assert misspelt_options(line, parse_line(line, OPTIONS, raw=True).rest, OPTIONS) == words
