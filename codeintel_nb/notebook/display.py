@@ -29,7 +29,7 @@ from ..output.highlight import (
     telling_lines,
 )
 from ..output.places import facts_of, is_hidden, is_output, is_prose, place_in_words, utf16
-from ..output.plain_text import MAX_LINE_CHARACTERS, also, caption, clean, location, plain
+from ..output.plain_text import also, around, caption, clean, location, plain
 from ..output.progress import plural
 from ..output.wording import in_notebook
 from ..scopes.globs import empty_hint
@@ -280,7 +280,7 @@ def _code(results: Results, hit: Hit) -> str:
 
 
 def _cut(line: str) -> str:
-    return clean(line)[:MAX_LINE_CHARACTERS] + ("…" if len(line) > MAX_LINE_CHARACTERS else "")
+    return around(clean(line), None)
 
 
 class Pictures:
@@ -333,8 +333,11 @@ def _markdown(results: Results, hits: tuple[Hit, ...]) -> str:
         if hit.also:
             parts[-1] += f" {_escaped(clean(also(hit)))}"
         if hit.snippet:
+            most = None if isinstance(results.query, TextQuery) else MAX_LINES
+            match = hit.start_line - hit.snippet_line
             lines = "\n".join(
-                clean(line)[:MAX_LINE_CHARACTERS] for line in hit.snippet.split("\n")[:MAX_LINES]
+                around(clean(line), hit.column if number == match else None)
+                for number, line in enumerate(hit.snippet.split("\n")[:most])
             )
             fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", lines)), default=0))
             parts.append(f"{fence}{shown_language(hit)}\n{lines}\n{fence}")

@@ -15,6 +15,7 @@ from ..search.hit import Hit
 from ..search.query import SemanticQuery, SymbolQuery, TextQuery
 from ..search.results import Results
 from ..search.text.pattern import compile_pattern, is_lower
+from .plain_text import around
 
 MAX_LINES = 14  # of a snippet
 _WORD_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -85,6 +86,12 @@ def telling_lines(results: Results, hit: Hit) -> list[ShownLine]:
     """
     lines = hit.snippet.split("\n")
     strings = _lines_in_string(hit, lines)
+    if isinstance(results.query, TextQuery):  # with as much context as the query asks for
+        match = hit.start_line - hit.snippet_line
+        return [
+            ShownLine(around(line, hit.column if number == match else None), number < strings)
+            for number, line in enumerate(lines)
+        ]
     shown = [ShownLine(line, number < strings) for number, line in enumerate(lines)]
     if not isinstance(results.query, SemanticQuery) or len(lines) <= BEST_LINES + 2:
         return shown[:MAX_LINES]

@@ -32,7 +32,7 @@ def plain(results: Results, shown: int | None = None) -> str:
         elif isinstance(results.query, TextQuery) and results.query.show == "counts":
             lines.append(f"{name.rpartition(':')[0]}: {hit.score:.0f}")
         elif isinstance(results.query, TextQuery) and not results.query.context:
-            lines.append(f"{name}: {clean(hit.snippet).strip()[:MAX_LINE_CHARACTERS]}")
+            lines.append(f"{name}: {around(clean(hit.snippet), hit.column).strip()}")
         elif isinstance(results.query, SymbolQuery):
             lines.append(f"{name}  {hit.kind} {clean(hit.symbol)}")
             lines += [
@@ -43,7 +43,8 @@ def plain(results: Results, shown: int | None = None) -> str:
         else:
             lines.append(f"{name}  {clean(hit.symbol)}".rstrip())
             lines += [f"       {clean(also(hit))}"] * bool(hit.also)
-            lines += [f"  {number:>5}  {text}" for number, text in _numbered(hit)]
+            most = None if isinstance(results.query, TextQuery) else MAX_LINES
+            lines += [f"  {number:>5}  {text}" for number, text in _numbered(hit, most)]
             lines += [f"  {line}" for line in repr(hit.why).splitlines()] if hit.why else []
     if results.why_not:
         lines.append(clean(results.why_not))
@@ -57,9 +58,21 @@ def also(hit: Hit) -> str:
     return f"also in {', '.join(hit.also[:MAX_ALSO])}{f' and {more:,} more' if more > 0 else ''}"
 
 
-def _numbered(hit: Hit) -> Iterable[tuple[int, str]]:
-    for offset, line in enumerate(hit.snippet.split("\n")[:MAX_LINES]):
-        yield hit.snippet_line + offset, clean(line.expandtabs(4))[:MAX_LINE_CHARACTERS]
+def _numbered(hit: Hit, most: int | None) -> Iterable[tuple[int, str]]:
+    for number, line in enumerate(hit.snippet.split("\n")[:most], hit.snippet_line):
+        column = hit.column if number == hit.start_line else None
+        yield number, around(clean(line), column).expandtabs(4)
+
+
+def around(line: str, column: int | None) -> str:
+    """Return a line, or the part of a long one around a column (from 1), with marks at the cuts."""
+    if len(line) <= MAX_LINE_CHARACTERS:
+        return line
+    width = MAX_LINE_CHARACTERS - 2  # without the marks
+    match = 0 if column is None or column > len(line) else column - 1
+    begin = 0 if match < width // 2 else min(match - width // 4, len(line) - width)
+    end = begin + width
+    return f"{'…' if begin else ''}{line[begin:end]}{'…' if end < len(line) else ''}"
 
 
 NOUNS: tuple[tuple[type, str, str], ...] = (

@@ -1,3 +1,4 @@
+import html
 import json
 import re
 from html.parser import HTMLParser
@@ -155,6 +156,43 @@ def test_markdown_renders_on_github(hostile):
     )
     names = hostile.list_paths()._repr_mimebundle_()["text/markdown"]
     assert "<img" not in names.replace("\\<", "")
+
+
+def texts_of(results):
+    """Return the views of results without markup, by MIME type."""
+    bundle = results._repr_mimebundle_()
+    kinds = ("text/plain", "text/html", "text/markdown")
+    return {kind: html.unescape(re.sub("<[^>]+>", "", bundle[kind])) for kind in kinds}
+
+
+@pytest.mark.parametrize("context", [1, 3, 6, 20])
+def test_context_is_shown_whole(tmp_path, make_workspace, context):
+    lines = [f"row{number}x" for number in range(1, 60)]
+    lines[29] += " needle"
+    workspace = make_workspace()
+    workspace.index(write_tree(tmp_path / "t", {"a.txt": "\n".join(lines)}), name="t")
+    for kind, text in texts_of(workspace.search_text("needle", context=context)).items():
+        rows = [int(number) for number in re.findall(r"row(\d+)x", text)]
+        assert rows == [*range(30 - context, 31 + context)], kind
+        assert "row30x needle" in text, kind
+
+
+@pytest.mark.parametrize("before", [0, 100, 230, 300, 1500, 3000])
+@pytest.mark.parametrize("context", [0, 1])
+def test_long_line_is_shown_around_its_match(tmp_path, make_workspace, before, context):
+    line = "a" * before + " needle " + "b" * 500
+    workspace = make_workspace()
+    text = f"{'c' * 50_000}\n{line}\nlast\n"
+    workspace.index(write_tree(tmp_path / "t", {"a.txt": text}), name="t")
+    results = workspace.search_text("needle", context=context)
+    snippet = results[0].snippet.split("\n")
+    assert len(snippet) == 1 + 2 * context
+    assert max(map(len, snippet)) <= 2000
+    for kind, shown in texts_of(results).items():
+        assert ("needle b" in shown) == (before < 2000), kind  # a hit has so much of a line
+        assert ("…a" in shown) == (118 < before < 2000), kind
+        assert ("b…" in shown) == (before < 2000), kind
+        assert max(map(len, re.findall("[abc]+", shown))) < 240, kind
 
 
 def test_only_the_first_hits_are_shown_with_the_total(shop, tree):

@@ -325,9 +325,10 @@ def _snippet(shard: Searchable, file: int, start: int, stop: int, context: int) 
         if stop + 1 >= end:
             break
         stop = shard.view.find(b"\n", stop + 1, end)
-    return _text(content[start:stop])[: MAX_SNIPPET_CHARACTERS * (1 + 2 * context)].rstrip(
-        "\r"
-    ), above
+    text = _text(content[start:stop])
+    if len(text) > MAX_SNIPPET_CHARACTERS:
+        text = "\n".join(line[:MAX_SNIPPET_CHARACTERS] for line in text.split("\n"))
+    return text.rstrip("\r"), above
 
 
 def _text(line: bytes) -> str:
