@@ -809,6 +809,19 @@ def test_definitions_come_first_when_ranked(shop):
     assert shop.search_text("cart", case="insensitive", rank=True, limit=2)[0] == ranked[0]
 
 
+def test_ranked_hits_begin_alike_for_every_limit(shop, monkeypatch):
+    monkeypatch.setattr("codeintel_nb.engines.text_search.MAX_RANKED", 10)
+    every = shop.search_text("cart", case="insensitive", rank=True, limit=0)
+    places = [(hit.path, hit.start_line) for hit in every]
+    assert len({*places}) == len(places) == every.total > 10
+    assert [hit.score for hit in every] == sorted((hit.score for hit in every), reverse=True)
+    plain = shop.search_text("cart", case="insensitive")
+    assert {*places[:10]} == {(hit.path, hit.start_line) for hit in plain[:10]}
+    for limit in (1, 5, 10, 11):
+        some = shop.search_text("cart", case="insensitive", rank=True, limit=limit)
+        assert [(hit.path, hit.start_line) for hit in some] == places[:limit]
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -298,7 +298,11 @@ def _take(values: Sequence[str], which: Ids) -> list[str]:
 
 
 def ranked(hits: LazyHits, most: int, limit: int) -> list[Hit]:
-    """Return the best of the first ``most`` hits: definitions, then files with many matches."""
+    """Rank the first ``most`` hits: definitions, then files with many matches.
+
+    The others follow in path order, so the first hits are the same for every limit.
+    """
+    others = hits[most:limit]
     hits = hits.first(most)
     repos, paths, own = hits.columns(["repo", "path", "score"])
     places = [*zip(repos, paths, strict=True)]
@@ -308,7 +312,9 @@ def ranked(hits: LazyHits, most: int, limit: int) -> list[Hit]:
         for score, place in zip(own, places, strict=True)
     ]
     best = np.argsort(-np.array(scores), kind="stable")[:limit].tolist()
-    return [msgspec.structs.replace(hits[at], score=scores[at]) for at in best]
+    ranks = [msgspec.structs.replace(hits[at], score=scores[at]) for at in best]
+    last = min(scores, default=0.0)
+    return ranks + [msgspec.structs.replace(hit, score=last) for hit in others]
 
 
 def _snippet(shard: Searchable, file: int, start: int, stop: int, context: int) -> tuple[str, int]:
