@@ -115,6 +115,7 @@ def test_index_and_remove_answer_in_json(run, tree):
         (["read", "shop", "README.md", "--lines", "a:b"], 2, "FIRST:LAST"),
         (["remove", "nothing"], 2, "No repository 'nothing'"),
         (["index", "/no/such/place"], 2, "The folder '/no/such/place' does not exist"),
+        (["index", "lib", "--package", "json"], 2, "exclude each other"),
         (["sql", "select"], 2, "SQL error"),
         ([], 2, ""),
         (["nonsense"], 2, "there is no command 'nonsense'"),

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..client.embedded import FixedClient
-from ..errors import CodeIntelError
+from ..errors import CodeIntelError, SearchError
 from ..index.update.report import NOTHING, ONLY_SHARED, IndexReport, each_report
 from ..operations.answers import ScopeAnswer
 from ..operations.arguments import request_of
@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 
 
 def index(args: argparse.Namespace, workspace: Workspace) -> int:
+    if args.package and args.path != ".":
+        raise SearchError(
+            f"--package {args.package} and the folder {args.path} exclude each other. "
+            "Index one after the other."
+        )
     repository = (
         package(args.package, args.name)
         if args.package

@@ -20,13 +20,14 @@ from ..errors import (
     did_you_mean,
 )
 from ..index.update.report import IndexReport, each_report
-from ..operations.options import OUT, SCOPE_OPTIONS, Option, describe, options_of
+from ..operations.options import OUT, SCOPE_OPTIONS, Option, describe, options_of, unquoted
 from ..operations.requests import IndexRequest, RefreshRequest, StatusRequest
 from ..operations.table import OPERATIONS, Operation
 from ..output.progress import summary
 from ..output.wording import in_notebook
 from ..scopes.scope import Scope, covered, joined
 from ..search.hit import Hit
+from ..search.results import Results
 from ..server.problems import MAX_SQL_BODY_BYTES
 from ..sources.project import current_folder, project_of
 from ..sources.repository import package, package_at
@@ -98,6 +99,30 @@ def command_of(line: str, commands: tuple[str, ...], magic: str, default: str) -
     return word, rest
 
 
+def scope_command(line: str) -> tuple[str, str]:
+    """Return the command of a %scope line, and its options or the name of a saved scope.
+
+    Raises
+    ------
+    SearchError : there is no such command, or it does not take what follows.
+    """
+    command, rest = command_of(line, SCOPE_COMMANDS, "scope", "show")
+    rest = rest.strip()
+    if command in ("set", "add", "drop"):
+        return command, rest
+    if command in ("save", "use"):
+        if rest.startswith("--") or " --" in rest:
+            raise SearchError(
+                f"%scope {command} takes a name alone, not {rest!r}. "
+                "To change the scope first: %scope set OPTIONS"
+            )
+        return command, unquoted(rest)
+    if rest:
+        hint = f" Did you mean: %scope set {rest}" if rest.startswith("-") else ""
+        raise SearchError(f"%scope {command} takes no options, but has {rest!r}.{hint}")
+    return command, ""
+
+
 def index_request(place: str, values: dict[str, Any]) -> IndexRequest:
     """Return the index request for a folder or a package.
 
@@ -105,9 +130,14 @@ def index_request(place: str, values: dict[str, Any]) -> IndexRequest:
 
     Raises
     ------
-    SearchError : ``--outputs`` was given for a package.
+    SearchError : ``--outputs``, or a folder, was given for a package.
     """
     rebuild, name = "rebuild" in values, values.get("name")
+    if place and "package" in values:
+        raise SearchError(
+            f"--package {values['package']} and the folder {place} exclude each other. "
+            "Index one after the other."
+        )
     if "package" not in values:
         shown = os.environ.get("JUPYTER_SERVER_ROOT")  # a server may index only below it
         path = (
@@ -228,6 +258,11 @@ def changed(scope: Scope, command: str, values: dict[str, Any]) -> Scope:
         field: getattr(Scope(**{field: tuple(items)}), field) for field, items in values.items()
     }
     if command == "add":
+        if "repos" in change and scope.is_everywhere:
+            raise ScopeError(
+                "The scope contains all repositories already. "
+                f"To limit it: %scope set --repo {' --repo '.join(change['repos'])}"
+            )
         return scope.merged(
             **{field: (*getattr(scope, field), *items) for field, items in change.items()}
         )
@@ -238,6 +273,11 @@ def changed(scope: Scope, command: str, values: dict[str, Any]) -> Scope:
                     f"{item!r} is not in the scope: {scope.describe()}."
                     f"{did_you_mean(item, getattr(scope, field))}"
                 )
+    if "repos" in change and {*scope.repos} <= {*change["repos"]}:
+        raise ScopeError(
+            f"The scope contains no other repository: {scope.describe()}. To go back to the "
+            "project: %scope clear. To search everything: %scope set --repo '*'"
+        )
     return scope.merged(
         **{
             field: tuple(item for item in getattr(scope, field) if item not in items)
@@ -265,6 +305,31 @@ def sendable(hits: Sequence[Hit]) -> tuple[Hit, ...]:
     while (size := len(msgspec.json.encode(short))) > MAX_SQL_HIT_BYTES:
         short = short[: len(short) * MAX_SQL_HIT_BYTES // size]
     return short
+
+
+def hits_for_sql(last: Results | None, query: str) -> tuple[Hit, ...]:
+    """Return the hits of a notebook's last search for a query that mentions them.
+
+    Raises
+    ------
+    SearchError : the query reads the table hits, and there was no search.
+    """
+    if last is None:
+        if reads_hits(query):
+            raise SearchError(
+                "The table hits is empty, as this notebook has not searched yet. "
+                "Search first: %textsearch PATTERN"
+            )
+        return ()
+    hits = sendable(last.hits)
+    if last.truncated:
+        print(f"The table hits is not complete: {last.missing()}")
+    elif len(hits) < len(last.hits):
+        print(
+            f"The table hits is not complete: it contains the first {len(hits):,} "
+            f"of {len(last.hits):,} hits."
+        )
+    return hits
 
 
 def reads_hits(query: str) -> bool:

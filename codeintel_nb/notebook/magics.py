@@ -31,7 +31,6 @@ from ..operations.requests import (
 from ..operations.table import Operation
 from ..output.terminal import print_anything
 from ..scopes.scope import Scope, short_name
-from ..search.hit import Hit
 from ..search.query import DEFAULT_HITS, SemanticQuery
 from ..search.results import Results
 from ..search.table import Table
@@ -48,10 +47,10 @@ from .commands import (
     command_of,
     each_summary,
     help_of,
+    hits_for_sql,
     index_request,
     kernel_requests,
-    reads_hits,
-    sendable,
+    scope_command,
     with_imports,
     with_options,
     without_imports,
@@ -143,7 +142,7 @@ class CodeintelMagics(BaseMagics):
         return self._unless_silenced(line, self._scope)
 
     def _scope(self, line: str) -> ScopeView | Panel | AssistantSettings | None:
-        command, rest = command_of(line, SCOPE_COMMANDS, "scope", "show")
+        command, rest = scope_command(line)
         client = self.client
         if command == "panel":
             from .panel import panel_for
@@ -162,13 +161,15 @@ class CodeintelMagics(BaseMagics):
         if command in ("set", "add", "drop"):
             values, more = parse_line(rest, SCOPE_SET_OPTIONS)
             has_imports = "kernel" in values
+            joins = command == "add" and "repos" in values
             if more or not values:
                 what = f"does not understand {more!r}" if more else "needs at least one limit"
                 raise ScopeError(
                     f"%scope {command} {what}. Its options are:\n{describe(SCOPE_SET_OPTIONS)}"
                 )
             scope = changed(
-                now.scope,
+                # globs of the project would apply to the repositories that are added
+                now.scope.merged(include_globs=()) if joins and now.is_default else now.scope,
                 command,
                 {field: items for field, items in values.items() if field != "kernel"},
             )
@@ -185,9 +186,9 @@ class CodeintelMagics(BaseMagics):
         elif command == "clear":
             now = client.clear_scope()
         elif command == "save":
-            client.ask(SaveScope(name=rest.strip(), scope=now.scope))
+            client.ask(SaveScope(name=rest, scope=now.scope))
         elif command == "use":
-            now = client.set_scope(client.ask(GetSavedScope(name=rest.strip())))
+            now = client.set_scope(client.ask(GetSavedScope(name=rest)))
         elif command == "restore":
             if now.offered is None:
                 raise ScopeError(
@@ -205,27 +206,8 @@ class CodeintelMagics(BaseMagics):
         if operation.kind == "search":
             defaults["timeout_s"] = self.timeout_s
         elif operation.request is SqlRequest and re.search(r"\bhits\b", query, re.I):
-            defaults["hits"] = self._last_hits(query)
+            defaults["hits"] = hits_for_sql(self._last, query)
         return defaults
-
-    def _last_hits(self, query: str) -> tuple[Hit, ...]:
-        """Return the hits of this notebook's last search, for SQL."""
-        if self._last is None:
-            if reads_hits(query):
-                raise SearchError(
-                    "The table hits is empty, as this notebook has not searched yet. "
-                    "Search first: %textsearch PATTERN"
-                )
-            return ()
-        hits = sendable(self._last.hits)
-        if self._last.truncated:
-            print(f"The table hits is not complete: {self._last.missing()}")
-        elif len(hits) < len(self._last.hits):
-            print(
-                f"The table hits is not complete: it contains the first {len(hits):,} "
-                f"of {len(self._last.hits):,} hits."
-            )
-        return hits
 
     @no_var_expand
     @line_magic
@@ -256,6 +238,8 @@ class CodeintelMagics(BaseMagics):
             "watch": (),
         }[command]
         values, place = parse_line(rest, options, raw=True)
+        if place and command in ("status", "watch"):
+            raise SearchError(f"%codeindex {command} takes no name, but has {place!r}.")
         return self._work(
             lambda progress, cancel: self._indexed(command, values, place, progress, cancel)
         )

@@ -114,7 +114,7 @@ def parse_line(line: str, options: Sequence[Option], raw: bool = False) -> Parse
         if word == "--":
             return Parsed(
                 values,
-                _unquoted(line[tokens[at].end() :]) if raw else line[tokens[at].end() :].strip(),
+                unquoted(line[tokens[at].end() :]) if raw else line[tokens[at].end() :].strip(),
             )
         used = _take(tokens, at, by_flag, values)
         if used == 0:
@@ -133,7 +133,7 @@ def parse_line(line: str, options: Sequence[Option], raw: bool = False) -> Parse
         at += used
     end = _options_at_the_end(tokens, at, by_flag, values)
     rest = line[tokens[at].start() : tokens[end - 1].end()] if at < end else ""
-    return Parsed(values, _unquoted(rest) if raw else rest)
+    return Parsed(values, unquoted(rest) if raw else rest)
 
 
 def trailing_letters(line: str, query: str, options: Sequence[Option]) -> list[str]:
@@ -232,7 +232,7 @@ def _take(
         text, used = tokens[at + 1][0], 2
     else:
         raise SearchError(f"The option {flag} needs a value: {flag} {option.metavar}")
-    value = convert(option, flag, _unquoted(text))
+    value = convert(option, flag, unquoted(text))
     if isinstance(value, list):
         values.setdefault(option.field, []).extend(value)
     else:
@@ -295,7 +295,8 @@ def convert(option: Option, flag: str, text: str) -> Any:
     return text
 
 
-def _unquoted(text: str) -> str:
+def unquoted(text: str) -> str:
+    """Return a text without the one pair of quotes around all of it."""
     plain = text.strip()
     if (
         len(plain) >= 2

@@ -1,6 +1,7 @@
 """Magics in a live IPython shell."""
 
 import os
+import re
 import signal
 
 import msgspec
@@ -99,6 +100,50 @@ def test_every_search_obeys_the_scope_until_it_changes(ready):
     assert "3 of 9 files" in repr(ready("%scope drop --include '*.py'"))
     assert "everything is searched" in repr(ready("%scope clear"))
     assert len(ready("%paths")) == 9
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("%scope --lang python", "Did you mean: %scope set --lang python"),
+        ("%scope show foo", "%scope show takes no options, but has 'foo'"),
+        ("%scope list foo", "%scope list takes no options"),
+        ("%scope clear --lang", "%scope clear takes no options"),
+        ("%scope panel wide", "%scope panel takes no options"),
+        ("%scope save core --lang python", "%scope save takes a name alone"),
+        ("%codeindex status foo", "%codeindex status takes no name, but has 'foo'"),
+        ("%codeindex watch foo", "%codeindex watch takes no name"),
+        ("%codeindex add src --package msgspec", "exclude each other"),
+        ("%scope drop --repo shop", "contains no other repository: .*%scope clear"),
+    ],
+)
+def test_what_a_command_does_not_take_is_an_error(ready, run, line, error):
+    ready("%scope set --repo shop --lang python")
+    ready(line)
+    assert re.search(error, run.err), run.err
+    assert "python" in repr(ready("%scope")), "nothing was changed"
+
+
+def test_saved_scope_may_have_a_blank_in_its_name(ready):
+    ready("%scope set --lang python")
+    ready('%scope save "my scope"')
+    ready("%scope clear")
+    assert "python" in repr(ready("%scope use 'my scope'"))
+    assert "my scope" in repr(ready("%scope list"))
+
+
+def test_adding_a_repository_never_narrows_the_scope(ready, run, tmp_path, monkeypatch):
+    other = write_tree(tmp_path / "other", {"far.py": "far_away = 1\n"})
+    ready(f"%codeindex add {other} --name other")
+    ready("%scope set --repo '*'")
+    ready("%scope add --repo other")
+    assert "contains all repositories already" in run.err
+    assert "%scope set --repo other" in run.err
+    ready("%scope set --repo shop")
+    ready("%scope add --repo other")
+    assert len(ready("%textsearch far_away")) == 1
+    ready("%scope drop --repo shop")
+    assert len(ready("%paths")) == 1
 
 
 def test_question_mark_ends_a_question(ready, run, shell):

@@ -155,6 +155,18 @@ def test_project_inside_an_indexed_folder_is_the_scope(at, places):
     }
 
 
+def test_repository_added_to_a_part_of_another_is_searched(at, places):
+    """The paths of the project's part would apply to both repositories."""
+    run = at(places / "mine")
+    run(f"%codeindex add {places} --name all")
+    run(f"%codeindex add {places / 'other'} --name other")
+    run = at(places / "mine")
+    assert run("%scope").scope == Scope(repos=("all",), include_globs=("/mine/**",))
+    after = run("%scope add --repo other").scope
+    assert after == Scope(repos=("all", "other"))
+    assert {hit.repo for hit in run("%paths")} == {"all", "other"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["#123-fix", "!old", " drafts"])
 def test_project_name_with_glob_syntax_is_matched_literally(make_workspace, tmp_path, name):
