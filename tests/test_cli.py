@@ -80,6 +80,22 @@ def test_every_command_answers_in_json(ready, arguments):
     assert json.loads(out)
 
 
+def test_numbers_that_json_lacks_are_null(ready):
+    query = "select 'nan'::double as x, 'inf'::float as y, ['-inf'::double, 1.5] as z"
+    assert json.loads(ready("sql", query, "--json")[1], parse_constant=pytest.fail) == [
+        {"x": None, "y": None, "z": [None, 1.5]}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"), [("2", [1, 2]), ("2:3", [1, 3]), ("8:", [7, 99]), (":2", [0, 2])]
+)
+def test_lines_of_a_file(ready, tree, lines, expected):
+    text = (tree / "README.md").read_text().splitlines()
+    _, out, _ = ready("read", "shop", "README.md", "--lines", lines)
+    assert out.rstrip("\n") == "\n".join(text[slice(*expected)]).rstrip("\n")
+
+
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [

@@ -176,12 +176,14 @@ def ask(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def read(args: argparse.Namespace, workspace: Workspace) -> int:
-    first, _, last = (args.lines or "1:").partition(":")
+    first, colon, last = (args.lines or "1:").partition(":")
     try:
         start, end = int(first or 1), int(last) if last else None
+        end = end if colon else start
     except ValueError:
         raise CodeIntelError(
-            f"{args.lines!r} is not a range of lines. Use FIRST:LAST, as in --lines 10:20."
+            f"{args.lines!r} is not a range of lines. Use FIRST:LAST, as in --lines 10:20, "
+            "or one number."
         ) from None
     text = workspace.open_file(args.repo, args.path, start, end)
     _print(args, text, lambda: text.text)

@@ -116,7 +116,7 @@ def _add_search_commands(command: Callable[..., argparse.ArgumentParser]) -> Non
     reader = command("read", commands.read, "show lines of an indexed file")
     reader.add_argument("repo")
     reader.add_argument("path")
-    reader.add_argument("--lines", metavar="FIRST:LAST", help="only these lines")
+    reader.add_argument("--lines", metavar="FIRST:LAST", help="only these lines, or one line")
 
 
 def _add_index_commands(command: Callable[..., argparse.ArgumentParser]) -> None:

@@ -142,10 +142,16 @@ class Results(msgspec.Struct, frozen=True):
 
     def show(self, shown: int = 50) -> None:
         """Display more hits than a result shows by default."""
+        from IPython.core.getipython import get_ipython
         from IPython.display import display
 
-        if Results.presenter is not None:
-            display(Results.presenter(self, shown), raw=True)
+        if Results.presenter is None:
+            return
+        views = Results.presenter(self, shown)
+        if get_ipython() is None:
+            print(views["text/plain"])
+        else:
+            display(views, raw=True)
 
     def map(self, colour: str = "folder") -> Any:
         """Return a map of the search's scope with these hits highlighted.

@@ -73,7 +73,7 @@ class FoundSymbols(NamedTuple):
 
 def find_symbols(shard: Shard, held: Mask, query: SymbolQuery, bounds: Bounds) -> FoundSymbols:
     """Return definitions by part of their name, or by glob."""
-    name = query.name.replace("::", ".").replace("#", ".")
+    name = _dotted(query.name)
     matcher = _Glob(name) if query.is_glob else _Name(name)
     texts = shard.symbol_texts
     needle = matcher.needle.encode("utf-8", "replace")
@@ -98,7 +98,7 @@ def find_alike(shard: Shard, held: Mask, query: SymbolQuery) -> FoundSymbols:
     """Return definitions in scope with names spelled much like the query's."""
     from rapidfuzz import fuzz, process
 
-    target = query.name.rpartition(".")[2].lower()
+    target = _dotted(query.name).rpartition(".")[2].lower()
     may_be = shard.symbol_texts.letters.alike(target, LEAST_ALIKE / 100)
     chosen = np.flatnonzero(held & may_be)
     labels, numbers = shard.symbol_labels(chosen), chosen.tolist()
@@ -107,6 +107,11 @@ def find_alike(shard: Shard, held: Mask, query: SymbolQuery) -> FoundSymbols:
     return FoundSymbols.of(
         [(ALIKE * ratio / 100, len(name), numbers[i]) for name, ratio, i in alike]
     )
+
+
+def _dotted(name: str) -> str:
+    """Return a name as definitions are labelled, with dots between the containers."""
+    return name.strip().replace("::", ".").replace("#", ".")
 
 
 class _Name:

@@ -116,6 +116,12 @@ def test_the_scope_is_obeyed(frames):
         frames.symbols("merge", kind="markup")
 
 
+@pytest.mark.parametrize("name", ["Frame.mereg", "Frame::mereg", "Frame#mereg", " mereg "])
+def test_similar_names_however_a_name_is_written(frames, name):
+    assert "Frame.merge" in [hit.symbol for hit in frames.symbols(name)]
+    assert "Frame.merge" in [hit.symbol for hit in frames.symbols(name.replace("eg", "ge"))]
+
+
 def test_unknown_name_finds_similar_names(frames):
     assert "e/Frame.java:3 Sorter.sortAll" in named(frames.symbols("sortAl1"))
     assert named(frames.symbols("megre"))[0].endswith("merge")
