@@ -205,9 +205,14 @@ class LocalEngine:
         memory_bytes: int,
         hits: Sequence[Hit] = (),
     ) -> Table:
-        from ..search.sql import InScope, run_sql
+        from ..search.shard_tables import InScope
+        from ..search.sql import run_sql
+        from .symbol_search import definitions_of
 
-        shards = [InScope(one.repo, self.shard_of(one), self.mask(one)) for one in targets]
+        shards = [
+            InScope(one.repo, self.shard_of(one), self.mask(one), definitions_of(self, one))
+            for one in targets
+        ]
         with self.bounds(limit) as bounds:
             return run_sql(statement, shards, bounds, most_rows, memory_bytes, hits)
 

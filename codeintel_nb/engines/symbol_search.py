@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..index.shard.arrays import Mask
 from ..index.shard.id_lists import Ids
 from ..index.shard.shard import Shard
 from ..search.hit import path_order
@@ -53,17 +54,20 @@ def matching(
     alike: bool = False,
 ) -> tuple[list[tuple[str, Shard, FoundSymbol]], int]:
     """Return the first definitions with a name, or one ``alike``, and the number of all."""
-    parts = []  # masks without kinds: a definition's kind may differ from its chunk's
-    for target in targets:
-        mask = shards.mask(target._replace(scope=target.scope.merged(kinds=())))
-        shard = shards.shard_of(target)
-        parts.append((target, shard, in_scope(shard, mask, target.scope.kinds)))
+    parts = [(one, shards.shard_of(one), definitions_of(shards, one)) for one in targets]
     matches = [
         find_alike(shard, counts, query) if alike else find_symbols(shard, counts, query, bounds)
         for _, shard, counts in parts
     ]
     first = _first([(target.repo, shard) for target, shard, _ in parts], matches, query.limit)
     return first, sum(len(one.numbers) for one in matches)
+
+
+def definitions_of(shards: OpenShards, target: Target) -> Mask:
+    """Return the mask of a target's definitions in scope."""
+    # without kinds: a definition's kind may differ from its chunk's
+    mask = shards.mask(target._replace(scope=target.scope.merged(kinds=())))
+    return in_scope(shards.shard_of(target), mask, target.scope.kinds)
 
 
 def _first(

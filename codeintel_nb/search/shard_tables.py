@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from ..index.shard.arrays import Array
+from ..index.shard.arrays import Array, Mask
 from ..index.shard.id_lists import Ids
 from ..index.shard.shard import KINDS, Shard
 from ..index.shard.symbol_texts import SymbolTexts
@@ -16,7 +17,17 @@ from .mask import ScopeMask
 Columns = dict[str, Callable[[], Array]]  # of equal length, made when they are read
 
 
-def file_columns(shard: Shard, mask: ScopeMask) -> Columns:
+class InScope(NamedTuple):
+    """Shard of a repository, with what is in scope."""
+
+    repo: str
+    shard: Shard
+    mask: ScopeMask
+    definitions: Mask  # a definition's kind may differ from its chunk's
+
+
+def file_columns(one: InScope) -> Columns:
+    shard, mask = one.shard, one.mask
     files = np.arange(shard.manifest.files) if mask.files is None else np.flatnonzero(mask.files)
     return {
         "path": lambda: _texts(shard.paths)[files],
@@ -28,7 +39,8 @@ def file_columns(shard: Shard, mask: ScopeMask) -> Columns:
     }
 
 
-def chunk_columns(shard: Shard, mask: ScopeMask) -> Columns:
+def chunk_columns(one: InScope) -> Columns:
+    shard, mask = one.shard, one.mask
     chunks = _in_scope(shard.chunk_file, mask) if mask.chunks is None else mask.chunks.nonzero()[0]
     return {
         "path": lambda: _texts(shard.paths)[shard.chunk_file[chunks]],
@@ -41,10 +53,8 @@ def chunk_columns(shard: Shard, mask: ScopeMask) -> Columns:
     }
 
 
-def symbol_columns(shard: Shard, mask: ScopeMask) -> Columns:
-    numbers = _in_scope(shard.symbol_file, mask)
-    if mask.of_languages is not None:
-        numbers = numbers[mask.of_languages[shard.symbol_chunk[numbers]]]
+def symbol_columns(one: InScope) -> Columns:
+    shard, numbers = one.shard, np.flatnonzero(one.definitions)
     texts = SymbolTexts(shard, numbers.tolist())
     return {
         "path": lambda: _texts(shard.paths)[shard.symbol_file[numbers]],
@@ -61,7 +71,7 @@ def symbol_columns(shard: Shard, mask: ScopeMask) -> Columns:
     }
 
 
-TABLES: dict[str, Callable[[Shard, ScopeMask], Columns]] = {
+TABLES: dict[str, Callable[[InScope], Columns]] = {
     "files": file_columns,
     "chunks": chunk_columns,
     "symbols": symbol_columns,

@@ -7,20 +7,19 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from ..errors import SearchError
-from ..index.shard.shard import KINDS, Shard
+from ..index.shard.shard import KINDS
 from ..sources.chunk import decoded
 from .cells import TEXT
 from .hit import Hit
 from .lazy_hits import columns_of
-from .mask import ScopeMask
 from .query import Bounds
-from .shard_tables import TABLES
+from .shard_tables import TABLES, InScope
 from .sql_columns import columns_read
 from .table import ANSWER, MAX_ROWS, MEMORY_LIMIT, OWN_SCHEMA, SCHEMA, Table
 
@@ -34,14 +33,6 @@ _TELLING = re.compile(
     r"|(?:glob|query|query_table|current_setting|getenv|getvariable|which_secret"
     r"|load_aws_credentials|st_read|from_substrait|test_all_types|checkpoint|force_checkpoint)$"
 )
-
-
-class InScope(NamedTuple):
-    """Shard of a repository, with its scope mask."""
-
-    repo: str
-    shard: Shard
-    mask: ScopeMask
 
 
 def run_sql(
@@ -232,7 +223,7 @@ def _load_hits(connection: Any, hits: Sequence[Hit]) -> None:
 
 def _load_cells(connection: Any, shards: list[InScope]) -> None:
     """Load the notebook cells with a chunk in scope, whole."""
-    for repo, shard, mask in shards:
+    for repo, shard, mask, _ in shards:
         cell_chunks = shard.chunk_cell >= 0
         chunks = np.flatnonzero(cell_chunks if mask.chunks is None else cell_chunks & mask.chunks)
         if not len(chunks):
@@ -315,9 +306,9 @@ def _load(
     bounds: Bounds,
 ) -> None:
     """Fill one table with the rows in scope of every shard."""
-    for repo, shard, mask in shards:
+    for one in shards:
         columns = dict[str, Any]()
-        for column, values in TABLES[name](shard, mask).items():
+        for column, values in TABLES[name](one).items():
             if bounds.reached():
                 raise _stopped(bounds)
             if read is None or column in read or column in COUNTED:
@@ -329,6 +320,6 @@ def _load(
         )
         connection.execute(
             f"insert into {name} (repo, {', '.join(columns)}) select $repo, {selected} from given",
-            {"repo": repo},
+            {"repo": one.repo},
         )
         connection.unregister("given")

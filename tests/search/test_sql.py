@@ -42,6 +42,24 @@ def test_symbols_have_their_lines_and_signature(shop):
     assert row == ("Cart", "method", "def add_line(self, product, count=1)", 12, 14)
 
 
+@pytest.mark.parametrize("kind", ["method", "class", "function"])
+def test_symbols_of_a_kind_are_those_of_a_search_by_name(tmp_path, make_workspace, kind):
+    """A short class shares a chunk with its methods, and functions with those beside them."""
+    files = {
+        f"{name}.py": f"class {name.title()}:\n    def own(self): ...\n\ndef make_{name}(): ...\n"
+        for name in ("cart", "card")
+    }
+    workspace = make_workspace()
+    workspace.index(write_tree(tmp_path / "t", files), name="t")
+    query, scope = "select name, kind from symbols order by path, start_line", Scope(kinds=(kind,))
+    expected = [(hit.symbol, kind) for hit in workspace.search_symbols("*", scope)]
+    rows = workspace.sql(query, scope).rows()
+    assert sorted(kind for _, kind in rows) == [kind] * 2
+    assert sorted(name.rpartition(".")[2] for name, _ in rows) == sorted(
+        name.rpartition(".")[2] for name, _ in expected
+    )
+
+
 def test_table_converts_to_other_formats(shop):
     table = shop.sql("select path, lines from files order by path")
     assert table.columns == ["path", "lines"]
