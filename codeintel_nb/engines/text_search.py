@@ -19,6 +19,7 @@ from ..search.lazy_hits import FileKey, merge_matches
 from ..search.query import MAX_HITS, Bounds, TextQuery
 from ..search.results import Reason
 from ..search.text.hits import ranked
+from ..search.text.kind_ranges import with_kinds
 from ..search.text.matches import MatchCollector
 from ..search.text.plan import RG_START_S, TextPlan, plan_text
 from ..search.text.reader import TextAnswer, read, search_text
@@ -301,9 +302,13 @@ class TextSearch:
         if target.shard in self.plans:
             return self.plans[target.shard]
         began = time.perf_counter()
-        plan = plan_text(
-            self._engine.shard_of(target), target.repo, self._engine.mask(target), self._query
-        )
+        shard, kinds = self._engine.shard_of(target), target.scope.kinds
+        if kinds:  # a line's kind may differ from its chunk's
+            mask = self._engine.mask(target._replace(scope=target.scope.merged(kinds=())))
+            mask, narrowed = with_kinds(shard, mask, kinds)
+            plan = plan_text(shard, target.repo, mask, self._query, narrowed)
+        else:
+            plan = plan_text(shard, target.repo, self._engine.mask(target), self._query)
         self._planned_s += time.perf_counter() - began
         return plan
 

@@ -17,6 +17,8 @@ from ..scopes.languages import NOTEBOOK
 from ..scopes.scope import Scope
 from .text.searchable import Searchable
 
+NAMED = 3  # the first kinds are definitions: function, class, method
+
 
 class ScopeMask(NamedTuple):
     """Files and chunks in scope; a None mask means all."""
@@ -58,10 +60,25 @@ def compile_mask(shard: Shard, dead: tuple[int, ...], scope: Scope) -> ScopeMask
         chunks &= of_languages
     if scope.kinds:
         by_kind = np.array([name in scope.kinds for name in KINDS], bool)
+        files &= _with_kinds(shard, by_kind, chunks, of_languages)
         chunks &= by_kind[shard.chunk_kind]
-        files &= np.bincount(shard.chunk_file[chunks], minlength=len(files)) > 0
         count = int(files.sum())
     return ScopeMask(files, chunks, count, int(chunks.sum()), of_languages)
+
+
+def _with_kinds(shard: Shard, by_kind: Mask, chunks: Mask, of_languages: Mask | None) -> Mask:
+    """Return the mask of files with lines of some kinds in these chunks.
+
+    A chunk of definitions may hold lines of other kinds than its own.
+    """
+    definitions = by_kind[shard.symbol_kind]
+    if of_languages is not None:
+        definitions &= of_languages[shard.symbol_chunk]
+    between = np.where(shard.chunk_cell < 0, KINDS.index("module"), KINDS.index("cell"))
+    may = by_kind[shard.chunk_kind] | (by_kind[between] & (shard.chunk_kind < NAMED))
+    places = np.concatenate([shard.symbol_file[definitions], shard.chunk_file[chunks & may]])
+    files: Mask = np.bincount(places, minlength=shard.manifest.files) > 0
+    return files
 
 
 def files_of_languages(shard: Searchable, languages: Collection[str]) -> Mask:

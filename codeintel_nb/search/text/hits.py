@@ -17,15 +17,15 @@ from ...index.shard.shard import KINDS
 from ..cells import cell_lines
 from ..hit import FIELDS, Hit, path_order
 from ..lazy_hits import FileKey, LazyHits
+from ..mask import NAMED
 from ..query import TextQuery
+from .kind_ranges import line_kinds
 from .matches import Match
 from .pattern import compile_pattern
 from .searchable import Searchable
 
 MAX_SNIPPET_CHARACTERS = 2000
 _MAX_BYTES = 4 * MAX_SNIPPET_CHARACTERS + 4  # enough for them in UTF-8
-_NAMED = 3  # the first kinds are definitions: function, class, method
-_MODULE, _CELL = KINDS.index("module"), KINDS.index("cell")
 
 
 class TextMatches:
@@ -231,13 +231,8 @@ class _Columns:
         In a chunk of definitions, it is the innermost definition around the line.
         """
         shard, chunks = self._shard, self.chunks
-        own = shard.chunk_kind[chunks]
-        named = own < _NAMED
-        lines = np.array(self.start_line)
-        around = np.where(named, shard.definitions_around(self.files, lines), -1)
-        kinds = np.where(self._cells < 0, _MODULE, _CELL)
-        kinds[around >= 0] = shard.symbol_kind[around[around >= 0]]
-        kinds[~named] = own[~named]
+        named = shard.chunk_kind[chunks] < NAMED
+        around, kinds = line_kinds(shard, chunks, self.files, np.array(self.start_line))
         numbers, which = np.unique(around, return_inverse=True)
         symbols = _take(shard.symbol_labels(numbers), which)
         by_chunk = chunks[~named].tolist()

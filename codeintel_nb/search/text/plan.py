@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -208,8 +208,17 @@ class TextPlan(NamedTuple):
         return self.only(re2_ranges, Ranges.of(for_rg, rg_ranges.cuts) if for_rg else None)
 
 
-def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -> TextPlan | None:
-    """Plan a search in scope; None if nothing can match."""
+def plan_text(
+    shard: Searchable,
+    repo: str,
+    mask: ScopeMask,
+    query: TextQuery,
+    narrowed: Callable[[Ranges], Ranges] = lambda ranges: ranges,
+) -> TextPlan | None:
+    """Plan a search in scope; None if nothing can match.
+
+    ``narrowed`` leaves the lines in scope, if not whole chunks are.
+    """
     pattern = compile_pattern(query)
     chunks, blocks = mask.chunks, None
     need = pattern.trigrams
@@ -227,7 +236,7 @@ def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -
                 return None
     if pattern.re2 is None:
         plan = TextPlan.of(
-            shard, repo, pattern, NOWHERE, ranges_of(shard, chunks, blocks)
+            shard, repo, pattern, NOWHERE, narrowed(ranges_of(shard, chunks, blocks))
         )._replace(is_whole=mask.chunks is None)
         return plan if plan.bytes_to_read or not pattern.multiline else None
     certain = pattern.literal or pattern.required
@@ -249,6 +258,8 @@ def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -
         if plain is None
         else _by_reader(shard, plain, chunks, blocks)
     )
+    re2_ranges = narrowed(re2_ranges)
+    rg_ranges = None if rg_ranges is None else narrowed(rg_ranges)
     plan = TextPlan.of(shard, repo, pattern, re2_ranges, rg_ranges, need, certain)._replace(
         is_whole=mask.chunks is None
     )

@@ -102,6 +102,18 @@ class Ranges(NamedTuple):
         )
         return count * self.size / int((ends - begins).sum())
 
+    def within(self, others: Ranges) -> Ranges:
+        """Return the parts that are also in other ranges."""
+        first = others.ends.searchsorted(self.begins, "right")
+        counts = np.maximum(others.begins.searchsorted(self.ends, "left") - first, 0)
+        own = np.repeat(np.arange(len(counts)), counts)
+        of_others = np.arange(len(own)) + np.repeat(first - (np.cumsum(counts) - counts), counts)
+        return Ranges(
+            np.maximum(self.begins[own], others.begins[of_others]),
+            np.minimum(self.ends[own], others.ends[of_others]),
+            self.cuts,
+        )
+
     def union(self, others: Ranges) -> Ranges:
         """Return the union with other, disjoint ranges."""
         order = np.argsort(np.concatenate([self.begins, others.begins]), kind="stable")
