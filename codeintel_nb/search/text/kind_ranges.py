@@ -23,7 +23,7 @@ from .searchable import Searchable
 
 _MODULE, _CELL = KINDS.index("module"), KINDS.index("cell")
 BATCH = 1 << 14  # chunks cut at a time, to bound memory
-FEW_SHARE = 1 / 8  # of the content; for fewer candidates, only their chunks are cut
+FEW_SHARE = 1 / 16  # of the content; for fewer candidates, only their chunks are cut
 
 
 def line_kinds(shard: Searchable, chunks: Ids, files: Ids, lines: Ids) -> tuple[Ids, Ids]:
