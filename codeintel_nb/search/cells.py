@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from ..index.shard.shard import KINDS
+import numpy as np
 
-TEXT = KINDS.index("text")  # of printed output; a cell's source has other kinds
+from ..index.shard.arrays import Mask
+from ..index.shard.shard import KINDS, Shard
+from ..sources.cells import OUTPUT
+
+_TEXT = KINDS.index("text")  # of printed output, and of the keys of YAML, JSON and TOML
 
 
 class Chunks(Protocol):
@@ -30,7 +34,7 @@ def first_line(shard: Chunks, chunk: int) -> int:
         return (
             shard.chunk_file[number],
             shard.chunk_cell[number],
-            shard.chunk_kind[number] == TEXT,
+            shard.chunk_kind[number] == _TEXT,
         )
 
     own = part(chunk)
@@ -54,3 +58,13 @@ def cell_lines(shard: Chunks, chunks: Iterable[int], lines: Iterable[int]) -> li
         first = firsts[chunk]
         numbers.append(None if first is None else line - first + 1)
     return numbers
+
+
+def outputs_of_cells(shard: Shard) -> Mask:
+    """Return the mask of the chunks with printed output of cells."""
+    # a key has the language of its cell, an output that of its file
+    of_file = shard.chunk_language == shard.file_language[shard.chunk_file]
+    outputs: Mask = (shard.chunk_cell >= 0) & (shard.chunk_kind == _TEXT) & of_file
+    for chunk in np.flatnonzero(outputs).tolist():
+        outputs[chunk] = shard.label(chunk) == OUTPUT
+    return outputs

@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import SearchError
 from ..index.shard.shard import KINDS
 from ..sources.chunk import decoded
-from .cells import TEXT
+from .cells import outputs_of_cells
 from .hit import Hit
 from .lazy_hits import columns_of
 from .query import Bounds
@@ -235,7 +235,7 @@ def _load_cells(connection: Any, shards: list[InScope]) -> None:
             )
         }
         # a cell is shown whole, but without its output
-        is_source = cell_chunks & (shard.chunk_kind != TEXT)
+        is_source = cell_chunks & ~outputs_of_cells(shard)
         chunks = np.flatnonzero(
             is_source & np.isin(shard.chunk_file, [file for file, _ in in_scope])
         )

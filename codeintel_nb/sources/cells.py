@@ -11,6 +11,7 @@ from .languages.syntax import has_errors
 from .markdown import Headings, chunk_by_headings
 from .notebooks.magics import has_line_magics, without_line_magics
 
+OUTPUT = "output"  # symbol of the chunks with printed output
 _MARKUP = {"markdown": "markdown", "raw": "text"}  # languages of cells without code
 
 
@@ -101,7 +102,7 @@ def _cut(cell: Cell, headings: Headings | None) -> tuple[Sequence[Chunk], Sequen
     if not cell.text:
         return (), ()
     if cell.kind == "output":
-        return [piece._replace(symbol="output") for piece in chunk_by_lines(cell.text, "text")], ()
+        return [piece._replace(symbol=OUTPUT) for piece in chunk_by_lines(cell.text, "text")], ()
     if not cell.kind:
         return [Chunk(1, cell.text.count(b"\n"), _kind(cell))], ()
     if cell.kind != "code":

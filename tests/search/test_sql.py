@@ -183,6 +183,16 @@ def test_source_of_a_cell_is_without_its_output(tmp_path, make_workspace):
     assert workspace.search_text("printed line").total == 2
 
 
+def test_cells_of_data_have_a_source(tmp_path, make_workspace):
+    sources = ["%%writefile a.yaml\noutput: 1\nalpha:\n  beta: 2", '%%json\n{"output": 1}', "x = 1"]
+    cells = [{"cell_type": "code", "source": one} for one in sources]
+    workspace = make_workspace()
+    notebook = json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    workspace.index(write_tree(tmp_path / "t", {"a.ipynb": notebook}), name="t", outputs=True)
+    rows = workspace.sql("select cell, source from cells order by cell").rows()
+    assert [*rows] == [*enumerate(sources)]
+
+
 def test_hits_of_a_search(shop):
     found = shop.search_text("cart")
     rows = shop.sql(
