@@ -133,7 +133,8 @@ class TextSearch:
             self._bounds.reason() if ended else "limit" if cut else "reading" if unread else ""
         )
         limit = self._query.limit
-        hits = ranked(every, MAX_RANKED, limit) if self._query.rank else every[:limit]
+        most = len(every) if self._query.show == "counts" else MAX_RANKED
+        hits = ranked(every, most, limit) if self._query.rank else every[:limit]
         planned_ms = self._planned_s * 1000
         timings = {"plan": planned_ms, "search": (time.perf_counter() - began) * 1000 - planned_ms}
         return Answer(

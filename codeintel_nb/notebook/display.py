@@ -41,6 +41,7 @@ from .score_bars import score_bars
 
 SHOWN = 10  # hits in plain text and Markdown; slices and `_.show(50)` show others
 SHOWN_HTML = 200  # hits in HTML, where files are folded
+MAX_HTML_LINES = 1_500  # with their context: a notebook keeps them
 OPEN_FILES = 3  # not folded
 MAX_PICTURE_BYTES = 40_000  # of a thumbnail, as base64
 MAX_PICTURES_BYTES = 300_000  # of all of one output
@@ -55,7 +56,8 @@ def present(results: Results, shown: int | None = None) -> dict[str, str]:
     """Return the MIME bundle of the first ``shown`` hits."""
     is_list = isinstance(results.query, PathQuery)
     hits = results.hits[: shown or (50 if is_list else SHOWN)]
-    shown_hits = results.hits[: shown or SHOWN_HTML]
+    lines = 1 + 2 * results.query.context if isinstance(results.query, TextQuery) else 1
+    shown_hits = results.hits[: shown or max(SHOWN, min(SHOWN_HTML, MAX_HTML_LINES // lines))]
     return {
         "text/plain": plain(results, len(hits)),
         "text/html": _html(results, shown_hits),
@@ -333,7 +335,8 @@ def _markdown(results: Results, hits: tuple[Hit, ...]) -> str:
         if hit.also:
             parts[-1] += f" {_escaped(clean(also(hit)))}"
         if hit.snippet:
-            most = None if isinstance(results.query, TextQuery) else MAX_LINES
+            context = results.query.context if isinstance(results.query, TextQuery) else 0
+            most = MAX_LINES + 2 * context
             match = hit.start_line - hit.snippet_line
             lines = "\n".join(
                 around(clean(line), hit.column if number == match else None)

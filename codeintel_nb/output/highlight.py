@@ -90,7 +90,7 @@ def telling_lines(results: Results, hit: Hit) -> list[ShownLine]:
         match = hit.start_line - hit.snippet_line
         return [
             ShownLine(around(line, hit.column if number == match else None), number < strings)
-            for number, line in enumerate(lines)
+            for number, line in enumerate(lines[: MAX_LINES + 2 * results.query.context])
         ]
     shown = [ShownLine(line, number < strings) for number, line in enumerate(lines)]
     if not isinstance(results.query, SemanticQuery) or len(lines) <= BEST_LINES + 2:

@@ -43,7 +43,8 @@ def plain(results: Results, shown: int | None = None) -> str:
         else:
             lines.append(f"{name}  {clean(hit.symbol)}".rstrip())
             lines += [f"       {clean(also(hit))}"] * bool(hit.also)
-            most = None if isinstance(results.query, TextQuery) else MAX_LINES
+            context = results.query.context if isinstance(results.query, TextQuery) else 0
+            most = MAX_LINES + 2 * context
             lines += [f"  {number:>5}  {text}" for number, text in _numbered(hit, most)]
             lines += [f"  {line}" for line in repr(hit.why).splitlines()] if hit.why else []
     if results.why_not:
@@ -58,10 +59,12 @@ def also(hit: Hit) -> str:
     return f"also in {', '.join(hit.also[:MAX_ALSO])}{f' and {more:,} more' if more > 0 else ''}"
 
 
-def _numbered(hit: Hit, most: int | None) -> Iterable[tuple[int, str]]:
+def _numbered(hit: Hit, most: int) -> Iterable[tuple[int, str]]:
     for number, line in enumerate(hit.snippet.split("\n")[:most], hit.snippet_line):
-        column = hit.column if number == hit.start_line else None
-        yield number, around(clean(line), column).expandtabs(4)
+        column = None
+        if number == hit.start_line and hit.column is not None:
+            column = len(line[: hit.column - 1].expandtabs(4)) + 1
+        yield number, around(clean(line.expandtabs(4)), column)
 
 
 def around(line: str, column: int | None) -> str:

@@ -809,6 +809,25 @@ def test_definitions_come_first_when_ranked(shop):
     assert shop.search_text("cart", case="insensitive", rank=True, limit=2)[0] == ranked[0]
 
 
+def test_counts_rank_all_files(shop, monkeypatch):
+    plain = shop.search_text("cart", case="insensitive", show="counts")
+    monkeypatch.setattr("codeintel_nb.engines.text_search.MAX_RANKED", 2)
+    ranked = shop.search_text("cart", case="insensitive", show="counts", rank=True)
+    counts = {hit.path: round(hit.score) for hit in plain}
+    assert {hit.path: round(hit.score) for hit in ranked} == counts
+    assert [hit.score for hit in ranked] == sorted((hit.score for hit in ranked), reverse=True)
+
+
+def test_match_of_many_lines_is_cut_in_its_context(tmp_path, make_workspace):
+    lines = [f"row {number}" for number in range(5_000)]
+    lines[100], lines[4_000] = "begin", "end"
+    workspace = make_workspace()
+    workspace.index(write_tree(tmp_path / "t", {"a.txt": "\r\n".join(lines)}), name="t")
+    (hit,) = workspace.search_text(r"(?s)begin.*end", regex=True, context=2)
+    assert hit.snippet.split("\n")[:4] == ["row 98", "row 99", "begin", "row 101"]
+    assert len(hit.snippet.split("\n")) == 2 * 2 + 14
+
+
 def test_ranked_hits_begin_alike_for_every_limit(shop, monkeypatch):
     monkeypatch.setattr("codeintel_nb.engines.text_search.MAX_RANKED", 10)
     every = shop.search_text("cart", case="insensitive", rank=True, limit=0)

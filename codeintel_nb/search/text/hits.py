@@ -24,7 +24,8 @@ from .matches import Match
 from .pattern import compile_pattern
 from .searchable import Searchable
 
-MAX_SNIPPET_CHARACTERS = 2000
+MAX_SNIPPET_CHARACTERS = 2000  # of a line
+MAX_MATCH_LINES = 14  # of a match in context
 _MAX_BYTES = 4 * MAX_SNIPPET_CHARACTERS + 4  # enough for them in UTF-8
 
 
@@ -326,10 +327,9 @@ def _snippet(shard: Searchable, file: int, start: int, stop: int, context: int) 
         if stop + 1 >= end:
             break
         stop = shard.view.find(b"\n", stop + 1, end)
-    text = _text(content[start:stop])
-    if len(text) > MAX_SNIPPET_CHARACTERS:
-        text = "\n".join(line[:MAX_SNIPPET_CHARACTERS] for line in text.split("\n"))
-    return text.rstrip("\r"), above
+    lines = _text(content[start:stop]).split("\n", 2 * context + MAX_MATCH_LINES)
+    shown = lines[: 2 * context + MAX_MATCH_LINES]
+    return "\n".join(line.rstrip("\r")[:MAX_SNIPPET_CHARACTERS] for line in shown), above
 
 
 def _text(line: bytes) -> str:
