@@ -552,11 +552,16 @@ def test_rg_stopped_mid_line_returns_the_complete_hits(shop, fake_rg):
     assert (len(results.hits), results.reason) == (1, "time")
 
 
-def test_interrupt_reaches_rg_too(shop, fake_rg):
+def test_interrupt_reaches_rg_too(shop, fake_rg, monkeypatch):
     """Ctrl-C goes to the whole process group: what was found until then is an answer."""
+    monkeypatch.setattr(rg_process, "CANCEL_S", HANG_S)  # a busy machine is late
     fake_rg("cat > /dev/null\nkill -INT $$")
-    results = shop.search_text(r"\p{Lu}\w+\<", regex=True)
-    assert results.truncated
+    cancel = threading.Event()
+    threading.Timer(0.3, cancel.set).start()
+    results = shop.search_text(r"\p{Lu}\w+\<", regex=True, cancel=cancel)
+    assert (results.truncated, results.reason) == (True, "cancelled")
+    with pytest.raises(EngineError, match="killed by SIGINT"):
+        shop.search_text(r"\p{Lu}\w+\<", regex=True)
 
 
 @pytest.mark.parametrize("name", ["KILL", "BUS"])

@@ -23,6 +23,7 @@ from .searchable import Searchable
 
 INSTALL = "pip install --force-reinstall ripgrep"
 STOPS = (-signal.SIGINT, -signal.SIGTERM)  # Ctrl-C and a shutdown reach the whole process group
+CANCEL_S = 0.5  # after one of these, for the cancellation of the search
 _SYSTEM_ERROR = re.compile(r"^rg: .*\(os error \d+\)$", re.M)  # a pattern's lines are indented
 
 InputRanges = Sequence[tuple[Searchable, Sequence[tuple[int, int]]]]  # of each shard
@@ -95,8 +96,8 @@ def running_rg(
         yield rg
         assert process.stderr is not None
         message = process.stderr.read().decode("utf-8", "replace")
-        if process.wait() in STOPS:
-            rg.is_stopped = True
+        if process.wait() in STOPS and bounds.cancel is not None:
+            rg.is_stopped |= bounds.cancel.wait(CANCEL_S)
         _check(process.returncode, message, query, contents, rg.is_stopped)
     finally:
         process.kill()
