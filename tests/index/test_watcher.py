@@ -390,9 +390,8 @@ def test_update_without_memory_for_a_process_is_tried_again(watched, tree, monke
     start = subprocess_job.subprocess.Popen
 
     def fail(command, **options):
-        if MODULE not in command:
+        if MODULE not in command or failures:
             return start(command, **options)
-        monkeypatch.setattr(subprocess_job.subprocess, "Popen", start)
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     monkeypatch.setattr(subprocess_job.subprocess, "Popen", fail)

@@ -5,6 +5,7 @@ A crash or a lack of memory ends the child, not the kernel or server that starte
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import queue
@@ -40,7 +41,7 @@ def spawn(
 
     Raises
     ------
-    EngineError : the system starts no process.
+    EngineError : the system cannot start a process.
     """
     try:
         return subprocess.Popen(
@@ -52,10 +53,13 @@ def spawn(
         stderr.close()
         if not folder.is_dir():
             raise EngineError(f"The folder {folder} no longer exists.") from None
-        raise EngineError(
-            f"No process can be started ({error.strerror}). "
-            "Free memory, or raise the limit of processes (ulimit -u), and try again."
-        ) from error
+        advice = {
+            errno.EMFILE: "Raise the limit of open files (ulimit -n), and try again.",
+            errno.ENFILE: "Close programs with many open files, and try again.",
+            errno.EAGAIN: "Raise the limit of processes (ulimit -u), and try again.",
+            errno.ENOMEM: "Free memory, and try again.",
+        }.get(error.errno or 0, f"Python is expected at {sys.executable}.")
+        raise EngineError(f"No process can be started ({error.strerror}). {advice}") from error
 
 
 def ask(child: subprocess.Popen[bytes], job: bytes) -> None:
