@@ -20,6 +20,7 @@ from ..errors import (
     did_you_mean,
 )
 from ..index.update.report import IndexReport, each_report
+from ..operations.command_line import quoted
 from ..operations.options import OUT, SCOPE_OPTIONS, Option, describe, options_of, unquoted
 from ..operations.requests import IndexRequest, RefreshRequest, StatusRequest
 from ..operations.table import OPERATIONS, Operation
@@ -55,9 +56,13 @@ MAX_SQL_HITS = 100_000
 MAX_SQL_SNIPPET = 200
 MAX_SQL_HIT_BYTES = MAX_SQL_BODY_BYTES - 1_000_000  # the rest is for the statement
 _STRING = re.compile(r"'(?:[^']|'')*'")
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.S)
 _TABLE_HITS = re.compile(
-    r"\b(?:from|join)\s+(?:[\w.\"]+(?:\s+(?:as\s+)?\w+)?\s*,\s*)*\"?hits\b", re.I
+    r"\b(?:(?:from|join|table|summarize|describe|pivot|unpivot)\s+|from\s[^;]*?,\s*)"
+    r"(?:main\.)?\"?hits\b",
+    re.I,
 )
+_OWN_HITS = re.compile(r"\bwith\s[^;]*?\bhits\s+as\s", re.I)  # a table of the query's own
 SCOPE_COMMANDS = (
     "show",
     "set",
@@ -111,15 +116,15 @@ def scope_command(line: str) -> tuple[str, str]:
     if command in ("set", "add", "drop"):
         return command, rest
     if command in ("save", "use"):
-        if rest.startswith("--") or " --" in rest:
+        if unquoted(rest) == rest and re.search(r"(^|\s)-", rest):
             raise SearchError(
-                f"%scope {command} takes a name alone, not {rest!r}. "
+                f"%scope {command} takes only a name, not {rest!r}. "
                 "To change the scope first: %scope set OPTIONS"
             )
         return command, unquoted(rest)
-    if rest:
+    if rest and not rest.startswith("#"):
         hint = f" Did you mean: %scope set {rest}" if rest.startswith("-") else ""
-        raise SearchError(f"%scope {command} takes no options, but has {rest!r}.{hint}")
+        raise SearchError(f"%scope {command} takes no options, but got {rest!r}.{hint}")
     return command, ""
 
 
@@ -260,8 +265,8 @@ def changed(scope: Scope, command: str, values: dict[str, Any]) -> Scope:
     if command == "add":
         if "repos" in change and scope.is_everywhere:
             raise ScopeError(
-                "The scope contains all repositories already. "
-                f"To limit it: %scope set --repo {' --repo '.join(change['repos'])}"
+                "The scope contains all repositories already. To limit it: %scope set "
+                + " ".join(f"--repo {quoted(one)}" for one in change["repos"] if one != "*")
             )
         return scope.merged(
             **{field: (*getattr(scope, field), *items) for field, items in change.items()}
@@ -322,11 +327,13 @@ def hits_for_sql(last: Results | None, query: str) -> tuple[Hit, ...]:
             )
         return ()
     hits = sendable(last.hits)
+    if not reads_hits(query):
+        return hits
     if last.truncated:
-        print(f"The table hits is not complete: {last.missing()}")
+        print(f"The table hits is incomplete: {last.missing()}")
     elif len(hits) < len(last.hits):
         print(
-            f"The table hits is not complete: it contains the first {len(hits):,} "
+            f"The table hits is incomplete: it contains the first {len(hits):,} "
             f"of {len(last.hits):,} hits."
         )
     return hits
@@ -334,4 +341,5 @@ def hits_for_sql(last: Results | None, query: str) -> tuple[Hit, ...]:
 
 def reads_hits(query: str) -> bool:
     """Whether a SQL query reads the table hits, and does not only mention the word."""
-    return _TABLE_HITS.search(_STRING.sub("''", query)) is not None
+    bare = _COMMENT.sub(" ", _STRING.sub("''", query))
+    return _TABLE_HITS.search(bare) is not None and _OWN_HITS.search(bare) is None

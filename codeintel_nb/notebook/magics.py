@@ -161,7 +161,9 @@ class CodeintelMagics(BaseMagics):
         if command in ("set", "add", "drop"):
             values, more = parse_line(rest, SCOPE_SET_OPTIONS)
             has_imports = "kernel" in values
-            joins = command == "add" and "repos" in values
+            joins = command == "add" and ("repos" in values or has_imports)
+            if joins and now.scope.include_globs and not now.is_default:
+                print("Only files that match --include are searched, in added repositories too.")
             if more or not values:
                 what = f"does not understand {more!r}" if more else "needs at least one limit"
                 raise ScopeError(
@@ -238,8 +240,9 @@ class CodeintelMagics(BaseMagics):
             "watch": (),
         }[command]
         values, place = parse_line(rest, options, raw=True)
+        place = "" if place.startswith("#") else place
         if place and command in ("status", "watch"):
-            raise SearchError(f"%codeindex {command} takes no name, but has {place!r}.")
+            raise SearchError(f"%codeindex {command} takes no name, but got {place!r}.")
         return self._work(
             lambda progress, cancel: self._indexed(command, values, place, progress, cancel)
         )

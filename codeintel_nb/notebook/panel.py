@@ -193,7 +193,7 @@ class Panel(anywidget.AnyWidget):
         try:
             outcome = summary(self._client.ask(request, progress=moved, cancel=cancel))
             self.job = {"state": "done", "line": outcome, "share": 1.0}
-        except Exception as error:  # or the panel would show a run for ever
+        except Exception as error:  # otherwise the panel would show a run forever
             self.job = {
                 "state": "cancelled" if cancel.is_set() else "failed",
                 "line": in_panel(str(error)),

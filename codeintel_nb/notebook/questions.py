@@ -10,11 +10,19 @@ from ..operations.requests import SqlRequest
 from ..operations.table import OPERATIONS
 
 _MAGICS = "|".join(
-    one.magic
-    for one in OPERATIONS
-    if one.magic and one.request is not SqlRequest and positional_of(one.request)
+    [
+        "codemap",
+        *(
+            one.magic
+            for one in OPERATIONS
+            if one.magic and one.request is not SqlRequest and positional_of(one.request)
+        ),
+    ]
 )
-_QUESTION = re.compile(rf"(\s*(?:[\w, ]+=\s*)?%(?:{_MAGICS})[ \t]+\S.*\?)[ \t]*\n?")
+_QUESTION = re.compile(
+    rf"(\s*(?:[^=%#]+=\s*)?(?:%time(?:it)?[ \t]+)?%(?:{_MAGICS})[ \t]+\S.*\?)[ \t]*\n?"
+)
+_QUOTES = re.compile(r"\"{3}|'{3}")
 
 
 def search_for_questions(shell: Any) -> None:
@@ -24,7 +32,12 @@ def search_for_questions(shell: Any) -> None:
 
 
 def _protected(lines: list[str]) -> list[str]:
-    """Append a blank to such lines: IPython looks for a question mark at the end alone."""
+    """Append a space to such lines: IPython checks only the last character."""
     if lines and lines[0].startswith("%%"):
         return lines
-    return [f"{match[1]} \n" if (match := _QUESTION.fullmatch(line)) else line for line in lines]
+    shown, quotes = list[str](), 0
+    for line in lines:
+        match = _QUESTION.fullmatch(line) if quotes % 2 == 0 else None  # not within a string
+        shown.append(f"{match[1]} \n" if match else line)
+        quotes += len(_QUOTES.findall(line))
+    return shown

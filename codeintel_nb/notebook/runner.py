@@ -105,7 +105,7 @@ class BaseMagics(Magics, Configurable):
             verb = "was" if len(unread) == 1 else "were"
             print(
                 f"{', '.join(unread)} {verb} searched for as part of the text. "
-                "Put options at the start or the end of the line."
+                "Put options at the start of the line."
             )
         for word in misspelt_options(line, query, OPTIONS[magic]):
             flags = [flag for option in OPTIONS[magic] for flag in option.flags]

@@ -10,7 +10,7 @@ import msgspec
 
 from ..errors import SearchError
 from ..search.request import Request
-from .options import Option, options_of, parse_line, positional_of
+from .options import OUT, Option, options_of, parse_line, positional_of
 from .table import operation_of
 
 _ASSIGNMENT = re.compile(r"\s*\w+\s*<<")
@@ -43,7 +43,7 @@ def magic_of(request: Request[Any]) -> str:
     is_cell = "\n" in text or (text.endswith("?") and '"' in text and "'" in text)
     if is_cell:
         return "\n".join([f"%{' '.join(words)}", text])
-    return " ".join([*words, *_text(text, options_of(operation.request))])
+    return " ".join([*words, *_text(text, (*options_of(operation.request), OUT))])
 
 
 def _words(option: Option, value: Any) -> list[str]:
@@ -53,10 +53,10 @@ def _words(option: Option, value: Any) -> list[str]:
     values = value if isinstance(value, (list, tuple)) else [value]
     if option.kind == "list" and not values:
         return [flag, "''"]
-    return [word for one in values for word in (flag, _quoted(str(one)))]
+    return [word for one in values for word in (flag, quoted(str(one)))]
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
     """Return a value as one word of a line.
 
     A line cannot hold both kinds of quotes beside a blank. Such a value is a glob, so ``?`` takes
@@ -73,11 +73,11 @@ def _text(text: str, options: Sequence[Option]) -> list[str]:
     """Return the query, protected where it would be read otherwise."""
     if not text:
         return []
-    if _ASSIGNMENT.match(text):  # `x << 2` would store the results of `2` as x
-        return ["--", text]
     is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
     if text != text.strip() or is_quoted or text.endswith("?"):
         text = f'"{text}"' if '"' not in text else f"'{text}'"
+        return ["--", text]
+    if _ASSIGNMENT.match(text):  # `x << 2` would store the results of `2` as x
         return ["--", text]
     try:
         is_plain = parse_line(text, options, raw=True) == ({}, text)

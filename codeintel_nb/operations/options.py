@@ -164,7 +164,8 @@ def unread_options(line: str, query: str, options: Sequence[Option]) -> list[str
         is_cluster = re.fullmatch(r"-[A-Za-z]{2,}", word) is not None
         return is_cluster and all(f"-{letter}" in flags for letter in word[1:])
 
-    return [] if "--" in words else [word for word in words if is_option(word) and word in query]
+    is_literal = words.count("--") > query.split().count("--")  # the first one ended the options
+    return [] if is_literal else [word for word in words if is_option(word) and word in query]
 
 
 def misspelt_options(line: str, query: str, options: Sequence[Option]) -> list[str]:
@@ -187,7 +188,7 @@ def _options_at_the_end(
 ) -> int:
     """Read the longest trailing run of options; return its start.
 
-    Behind a ``--`` in the text, nothing is an option.
+    After a ``--`` in the text, nothing is an option.
     """
     if any(token[0] == "--" for token in tokens[first:]):
         return len(tokens)
@@ -296,7 +297,7 @@ def convert(option: Option, flag: str, text: str) -> Any:
 
 
 def unquoted(text: str) -> str:
-    """Return a text without the one pair of quotes around all of it."""
+    """Strip one pair of surrounding quotes."""
     plain = text.strip()
     if (
         len(plain) >= 2

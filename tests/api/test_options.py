@@ -182,7 +182,7 @@ def test_apostrophe_does_not_open_a_quote(line, values, rest):
         ("needle -iw", ["-iw"]),
         ("rm -rf", ["-rf"]),
         ("tar -xzf", []),
-        ("a - -- -iw", []),
+        ("a - -- -iw", ["-iw"]),
     ],
 )
 def test_option_inside_a_query_is_reported(line, unread):

@@ -18,7 +18,7 @@ from codeintel_nb.client.embedded import EmbeddedClient
 from codeintel_nb.errors import ScopeError
 from codeintel_nb.index.store import Store
 from codeintel_nb.operations.command_line import magic_of
-from codeintel_nb.operations.options import options_of, parse_line, positional_of
+from codeintel_nb.operations.options import OUT, options_of, parse_line, positional_of
 from codeintel_nb.output.highlight import without_margin
 from codeintel_nb.output.panel.answers import PanelAnswers
 from codeintel_nb.output.panel.client import place
@@ -379,6 +379,17 @@ def test_magic_makes_the_same_search(query):
     values[positional_of(type(query))] = parsed
     made = type(query)(**values)
     assert msgspec.structs.replace(made, limit=query.limit) == query
+
+
+@pytest.mark.parametrize(
+    "text", ["x << 2", "cout << ", " x << 2", '"x" << y', "gcc main.c -o app", "a -w", "-C3 x"]
+)
+def test_text_that_looks_like_more_is_searched_for(text):
+    """An assignment and an option are text in the magic of a search for them."""
+    _, _, line = magic_of(TextQuery(text)).partition(" ")
+    assert not line.partition("<<")[0].strip().isidentifier()
+    options = (*options_of(TextQuery), OUT)
+    assert parse_line(line, options, raw=True) == ({}, text)
 
 
 def test_quotes_and_a_blank_in_a_glob():

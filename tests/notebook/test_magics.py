@@ -9,6 +9,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from codeintel_nb import Results, Scope, Workspace
+from codeintel_nb.notebook.questions import _protected
 from tests.conftest import write_tree
 from tests.waiting import until
 
@@ -106,12 +107,13 @@ def test_every_search_obeys_the_scope_until_it_changes(ready):
     ("line", "error"),
     [
         ("%scope --lang python", "Did you mean: %scope set --lang python"),
-        ("%scope show foo", "%scope show takes no options, but has 'foo'"),
+        ("%scope show foo", "%scope show takes no options, but got 'foo'"),
         ("%scope list foo", "%scope list takes no options"),
         ("%scope clear --lang", "%scope clear takes no options"),
         ("%scope panel wide", "%scope panel takes no options"),
-        ("%scope save core --lang python", "%scope save takes a name alone"),
-        ("%codeindex status foo", "%codeindex status takes no name, but has 'foo'"),
+        ("%scope save core --lang python", "%scope save takes only a name"),
+        ("%scope save core -l python", "%scope save takes only a name"),
+        ("%codeindex status foo", "%codeindex status takes no name, but got 'foo'"),
         ("%codeindex watch foo", "%codeindex watch takes no name"),
         ("%codeindex add src --package msgspec", "exclude each other"),
         ("%scope drop --repo shop", "contains no other repository: .*%scope clear"),
@@ -150,15 +152,33 @@ def test_question_mark_ends_a_question(ready, run, shell):
     for line in (
         "%semsearch where is a card charged?",
         "%semsearch charge?  ",
-        "found = %textsearch cart?",
         "%textsearch --regex carts?",
         "%symbol Cart?",
+        "one = 1\n%textsearch cart?",
     ):
-        ready(line)
-        assert "not found" not in run.out
+        assert isinstance(ready(line), Results), line
+    ready("found = %textsearch cart?")
     assert shell.user_ns["found"].query.pattern == "cart?"
     ready("%semsearch?")
     assert "%semsearch" in run.out
+
+
+@pytest.mark.parametrize(
+    ("lines", "protected"),
+    [
+        (["%codemap where are dates?\n"], ["%codemap where are dates? \n"]),
+        (["x['a'] = %semsearch a b?"], ["x['a'] = %semsearch a b? \n"]),
+        (["%time %semsearch a b?\n"], ["%time %semsearch a b? \n"]),
+        (["x = 1\n", "%symbol a?  \n"], ["x = 1\n", "%symbol a? \n"]),
+        (["%semsearch?\n"], ["%semsearch?\n"]),
+        (["%codesql select 1?\n"], ["%codesql select 1?\n"]),
+        (["%%bash\n", "%semsearch a?\n"], ["%%bash\n", "%semsearch a?\n"]),
+        (['"""\n', "%semsearch a?\n", '"""\n'], ['"""\n', "%semsearch a?\n", '"""\n']),
+        (["# %semsearch a?\n"], ["# %semsearch a?\n"]),
+    ],
+)
+def test_lines_that_ask(lines, protected):
+    assert _protected(lines) == protected
 
 
 def test_keyword_is_no_variable(ready, shell):
@@ -172,11 +192,14 @@ def test_keyword_is_no_variable(ready, shell):
 def test_last_search_is_a_sql_table(ready, run):
     ready("%codesql select * from hits")
     assert "this notebook has not searched yet" in run.err
-    ready('%codesql select f.path from files f, "hits" where true')
-    assert "this notebook has not searched yet" in run.err
+    for query in ('select f.path from files f, "hits" where true', "from main.hits", "table hits"):
+        ready(f"%codesql {query}")
+        assert "this notebook has not searched yet" in run.err, query
     for query in (
         "select language, count(*) as hits from files group by all order by hits",
         "select path from files where path like '%hits%' or 'from hits' = ''",
+        "with hits as (select 1 as a) select * from hits",
+        "select 1 -- from hits",
     ):
         ready(f"%codesql {query}")
         assert run.err == ""
@@ -375,7 +398,7 @@ def test_shown_and_assigned_results_have_the_same_hits(long, shell):
 def test_sql_hits_table_reports_when_it_is_incomplete(long):
     long("%textsearch needle")
     assert long("%codesql select count(*) from hits").rows() == [(10_000,)]
-    assert "The table hits is not complete: 10,000 hits of 10,500. --limit 0 keeps all." in long.out
+    assert "The table hits is incomplete: 10,000 hits of 10,500. --limit 0 keeps all." in long.out
     long("%textsearch --limit 0 needle")
     assert long("%codesql select count(distinct path), count(*) from hits").rows() == [(7, 10_500)]
     assert "not complete" not in long.out

@@ -167,6 +167,18 @@ def test_repository_added_to_a_part_of_another_is_searched(at, places):
     assert {hit.repo for hit in run("%paths")} == {"all", "other"}
 
 
+def test_imported_package_added_to_a_part_of_another_is_searched(at, places):
+    run = at(places / "mine")
+    run(f"%codeindex add {places} --name all")
+    run("%codeindex add --package filelock")
+    run = at(places / "mine")
+    run("import filelock")
+    assert run("%scope").scope.include_globs == ("/mine/**",)
+    after = run("%scope add --kernel").scope
+    assert (after.include_globs, len(after.repos)) == ((), 2)
+    assert len(run("%textsearch class BaseFileLock")) == 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["#123-fix", "!old", " drafts"])
 def test_project_name_with_glob_syntax_is_matched_literally(make_workspace, tmp_path, name):
