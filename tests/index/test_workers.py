@@ -151,8 +151,9 @@ def test_workers_end_with_the_process_that_started_them(opened, tree):
     assert workspace.index(tree, name="tree").files == 120
 
 
-def test_worker_that_dies_while_idle_is_replaced(opened, tree, monkeypatch):
-    """Kill the first idle worker: the assembly that follows needs one."""
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_worker_that_dies_while_idle_is_replaced(opened, tree, monkeypatch, pieces):
+    """Kill the idle workers: the assembly needs one, at once if all pieces are read."""
     workspace, killed = opened("home", 1), []
     (stored,) = [Store(workspace.settings.home).create(worktree(tree, "tree"))]
     settings = msgspec.structs.replace(workspace.settings, shard_bytes=10**7, piece_bytes=10**7)
@@ -164,11 +165,11 @@ def test_worker_that_dies_while_idle_is_replaced(opened, tree, monkeypatch):
     finish = workers._Pool._finish
 
     def finish_after_death(pool, number):
-        if len(pool._parts[number]) == 1:
-            (idle,) = [one for one in pool._workers if one.task is None]
-            idle.child.kill()
-            idle.child.wait()
-            killed.append(idle)
+        if len(pool._parts[number]) == pieces:
+            for idle in [one for one in pool._workers if one.task is None]:
+                idle.child.kill()
+                idle.child.wait()
+                killed.append(idle)
         yield from finish(pool, number)
 
     monkeypatch.setattr(workers._Pool, "_finish", finish_after_death)

@@ -104,6 +104,8 @@ class _Worker:
     def __init__(self, number: int, work: Work, lines: queue.Queue[tuple[_Worker, bytes]]) -> None:
         self.mark = f"{work.mark}-{number}"
         self.task: _Task | None = None  # while it is busy
+        self.tasks = 0  # begun
+        self.has_answered = False  # anything for the task
         self._folder = Store(work.settings.home).stored(work.repository).folder
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed by ``close``)
         self.child = spawn("codeintel_nb.index.update.workers", self._stderr, self._folder)
@@ -130,7 +132,8 @@ class _Worker:
                 ask(self.child, line)
 
     def begin(self, work: Work, task: _Task) -> None:
-        self.task = task
+        self.task, self.has_answered = task, False
+        self.tasks += 1
         self._input.put(msgspec.json.encode(_Job(work, self.mark, task), enc_hook=str))
 
     def stop(self) -> None:
@@ -251,6 +254,7 @@ class _Pool:
         if not line:
             yield from self._replace(worker, task, is_stopped)
             return
+        worker.has_answered = True
         event: RangeProgress | RangeResult | Failure = msgspec.json.decode(line, type=_Line)
         if isinstance(event, Failure):
             raise event.exception()
@@ -317,14 +321,17 @@ class _Pool:
     ) -> Iterator[tuple[int, RangeResult]]:
         """Retry a dead worker's task in a new worker, unless that would crash again."""
         path, avoid = worker.crashed_file(), self._work.avoid
-        if not path or path in avoid or len(avoid) >= MAX_CRASHES:
+        # it may have died while it was idle, before the task
+        is_blameless = not path and worker.tasks > 1 and not worker.has_answered
+        if not is_blameless and (not path or path in avoid or len(avoid) >= MAX_CRASHES):
             raise EngineError(
                 f"A process indexing {self._work.repository.name!r} {worker.how_it_ended()} "
                 "Files indexed earlier remain searchable. If memory ran out, set "
                 "CODEINTEL_BUILD_WORKERS=1. To retry, run codeintel index again."
             )
         self._remove(worker)
-        self._work = msgspec.structs.replace(self._work, avoid=(*avoid, path))
+        if path:
+            self._work = msgspec.structs.replace(self._work, avoid=(*avoid, path))
         if not is_stopped:
             self._tasks.appendleft(task)
             self._start()
