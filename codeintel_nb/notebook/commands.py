@@ -123,8 +123,9 @@ def scope_command(line: str) -> tuple[str, str]:
             )
         return command, unquoted(rest)
     if rest and not rest.startswith("#"):
-        hint = f" Did you mean: %scope set {rest}" if rest.startswith("-") else ""
-        raise SearchError(f"%scope {command} takes no options, but got {rest!r}.{hint}")
+        if line.lstrip().startswith("-"):
+            raise SearchError(f"%scope needs a command. Did you mean: %scope set {rest}")
+        raise SearchError(f"%scope {command} takes no options, but got {rest!r}.")
     return command, ""
 
 

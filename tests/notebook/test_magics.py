@@ -106,7 +106,7 @@ def test_every_search_obeys_the_scope_until_it_changes(ready):
 @pytest.mark.parametrize(
     ("line", "error"),
     [
-        ("%scope --lang python", "Did you mean: %scope set --lang python"),
+        ("%scope --lang python", "%scope needs a command. Did you mean: %scope set --lang python"),
         ("%scope show foo", "%scope show takes no options, but got 'foo'"),
         ("%scope list foo", "%scope list takes no options"),
         ("%scope clear --lang", "%scope clear takes no options"),
