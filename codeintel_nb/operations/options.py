@@ -265,7 +265,7 @@ def _take_cluster(word: str, by_flag: dict[str, Option], values: dict[str, Any])
 
 
 def _is_numbered(word: str, by_flag: dict[str, Option]) -> bool:
-    """Whether a word is a letter with its number, as in ``-C3``."""
+    """Whether a word is a one-letter option with its number, such as ``-C3``."""
     match = re.fullmatch(r"(-[A-Za-z])\d+", word)
     option = by_flag.get(match[1]) if match else None
     return option is not None and option.kind == "int"

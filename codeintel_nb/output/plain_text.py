@@ -68,7 +68,7 @@ def _numbered(hit: Hit, most: int) -> Iterable[tuple[int, str]]:
 
 
 def around(line: str, column: int | None) -> str:
-    """Return a line, or the part of a long one around a column (from 1), with marks at the cuts."""
+    """Return a line; of a long one, the part around a column (from 1), with the cuts marked."""
     if len(line) <= MAX_LINE_CHARACTERS:
         return line
     width = MAX_LINE_CHARACTERS - 2  # without the marks

@@ -105,7 +105,7 @@ class _Worker:
         self.mark = f"{work.mark}-{number}"
         self.task: _Task | None = None  # while it is busy
         self.tasks = 0  # begun
-        self.has_answered = False  # anything for the task
+        self.has_answered = False  # for its task
         self._folder = Store(work.settings.home).stored(work.repository).folder
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed by ``close``)
         self.child = spawn("codeintel_nb.index.update.workers", self._stderr, self._folder)

@@ -22,8 +22,8 @@ from .ranges import Ranges
 from .searchable import Searchable
 
 _MODULE, _CELL = KINDS.index("module"), KINDS.index("cell")
-BATCH = 1 << 14  # chunks cut at a time, to bound memory
-FEW_SHARE = 1 / 16  # of the content; for fewer candidates, only their chunks are cut
+BATCH = 1 << 14  # chunks split at a time, to bound memory
+FEW_SHARE = 1 / 16  # of the content; below it, only the chunks with candidates are split
 
 
 def line_kinds(shard: Searchable, chunks: Ids, files: Ids, lines: Ids) -> tuple[Ids, Ids]:

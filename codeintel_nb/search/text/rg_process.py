@@ -23,7 +23,7 @@ from .searchable import Searchable
 
 INSTALL = "pip install --force-reinstall ripgrep"
 STOPS = (-signal.SIGINT, -signal.SIGTERM)  # Ctrl-C and a shutdown reach the whole process group
-CANCEL_S = 0.5  # after one of these, for the cancellation of the search
+CANCEL_S = 0.5  # wait for the search to be cancelled after such a signal
 _SYSTEM_ERROR = re.compile(r"^rg: .*\(os error \d+\)$", re.M)  # a pattern's lines are indented
 
 InputRanges = Sequence[tuple[Searchable, Sequence[tuple[int, int]]]]  # of each shard
