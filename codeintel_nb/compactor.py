@@ -63,9 +63,8 @@ class Compactor:
                 progress(msgspec.structs.replace(event, repository=repository.name))
 
         def compact() -> None:
-            with suppress(
-                CodeIntelError, OSError, RuntimeError
-            ):  # nothing is lost; the next update retries
+            # nothing is lost; the next update retries
+            with suppress(CodeIntelError, OSError, RuntimeError):
                 compact_in_child(self._settings, repository, note, cancel, processes)
 
         if not self._in_background:

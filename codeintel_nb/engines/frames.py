@@ -50,6 +50,6 @@ def read_frame(stream: IO[bytes]) -> Any:
     head = stream.read(_LENGTH)
     length = int.from_bytes(head, "little")
     data = stream.read(length) if len(head) == _LENGTH else b""
-    if len(data) < max(1, length):  # the other end died within the frame
+    if len(data) < max(1, length):  # the other end died while writing it
         raise EOFError
     return pickle.loads(data)

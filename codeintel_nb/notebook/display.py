@@ -41,7 +41,7 @@ from .score_bars import score_bars
 
 SHOWN = 10  # hits in plain text and Markdown; slices and `_.show(50)` show others
 SHOWN_HTML = 200  # hits in HTML, where files are folded
-MAX_HTML_LINES = 1_500  # with their context: a notebook keeps them
+MAX_HTML_LINES = 1_500  # of all hits with their context, as notebooks store them
 OPEN_FILES = 3  # not folded
 MAX_PICTURE_BYTES = 40_000  # of a thumbnail, as base64
 MAX_PICTURES_BYTES = 300_000  # of all of one output

@@ -92,7 +92,7 @@ class Cancelled(Exception):
 
 
 def whole_lines(pipe: IO[bytes]) -> Iterator[bytes]:
-    """Yield the lines of a child's output, without one that its death cut off."""
+    """Yield the complete lines of a child's output; a killed child may leave half a line."""
     with suppress(ValueError):  # closed by ``end``
         yield from (line for line in pipe if line.endswith(b"\n"))
 

@@ -104,7 +104,7 @@ class _Worker:
     def __init__(self, number: int, work: Work, lines: queue.Queue[tuple[_Worker, bytes]]) -> None:
         self.mark = f"{work.mark}-{number}"
         self.task: _Task | None = None  # while it is busy
-        self.tasks = 0  # begun
+        self.tasks = 0  # number begun
         self.has_answered = False  # for its task
         self._folder = Store(work.settings.home).stored(work.repository).folder
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed by ``close``)

@@ -51,7 +51,7 @@ def one_writer(stored: StoredRepository, wait_s: float = 0.5) -> Iterator[None]:
                 "Wait for that run, or stop it. Searches work meanwhile."
             ) from None
     try:
-        if not description.exists():  # the lock may be in the folder as renamed by its removal
+        if not description.exists():  # the lock may belong to the removed folder
             raise removed
         with suppress(OSError):  # a full disk: the file only names the lock's owner
             owner.write_text(

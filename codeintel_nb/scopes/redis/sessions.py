@@ -81,7 +81,7 @@ class RedisSessions(RedisMemory):
             ]
             try:
                 dropped += sum((await self._ask(commands))[::2])
-            finally:  # even if cancelled: Redis may have done it, and does not report own writes
+            finally:  # even if cancelled: Redis may have dropped them
                 for session in some:
                     self._l1.pop(session.decode(), None)
         return dropped
